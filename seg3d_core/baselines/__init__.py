@@ -1,0 +1,1 @@
+"""Methods that need no weights and stand beside the learned ones."""

@@ -1,0 +1,1 @@
+"""Files, data sets, recordings and synthetic rooms in, results out."""

@@ -1,0 +1,1 @@
+"""Coordinates, cameras, voxels, neighbours, surfaces: geometry without learning and without ROS."""

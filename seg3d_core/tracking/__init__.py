@@ -1,0 +1,1 @@
+"""Instance ids that stay with the object over time."""

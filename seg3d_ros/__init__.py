@@ -1,0 +1,1 @@
+"""seg3d on ROS 2: nodes that turn RGB-D streams and fused clouds into instances."""

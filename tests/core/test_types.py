@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+from seg3d_core.errors import InputError
+from seg3d_core.geometry.camera import Camera
+from seg3d_core.types import IGNORE, Cloud, Instances, RgbdFrame
+
+
+def line(count: int) -> Cloud:
+    return Cloud(np.linspace(0, 1, 3 * count, dtype=np.float32).reshape(count, 3))
+
+
+def test_cloud_refuses_non_finite_points_and_counts_them():
+    points = np.zeros((4, 3), np.float32)
+    points[1, 2] = np.nan
+    points[3, 0] = np.inf
+    with pytest.raises(InputError, match="2 of 4 points"):
+        Cloud(points)
+
+
+def test_cloud_accepts_huge_but_finite_coordinates():
+    assert len(Cloud(np.full((2, 3), 3e38, np.float32))) == 2
+
+
+def test_cloud_refuses_attributes_of_another_length():
+    with pytest.raises((InputError, TypeCheckError)):
+        Cloud(np.zeros((3, 3), np.float32), source_index=np.arange(2))
+
+
+def test_select_keeps_what_belongs_to_the_points():
+    cloud = Cloud(line(5).points, source_index=np.arange(5) * 10, frame_id="map", stamp_ns=7)
+    part = cloud.select(np.array([4, 1]))
+    assert part.source_index is not None
+    assert part.source_index.tolist() == [40, 10]
+    assert (part.frame_id, part.stamp_ns, part.rgb) == ("map", 7, None)
+
+
+def test_frame_refuses_images_of_another_size():
+    camera = Camera(4, 3, np.eye(3))
+    with pytest.raises(InputError, match="4x2 px but the camera is 4x3 px"):
+        RgbdFrame(np.zeros((2, 4), np.float32), camera)
+
+
+def test_overlapping_masks_are_labelled_by_score_and_ties_by_order():
+    masks = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0]], bool)
+    result = Instances(line(4), masks, np.array([0.5, 0.9, 0.9], np.float32), np.array([7, 3, 5], np.int32))
+    assert result.labels.tolist() == [0, 1, 1, IGNORE]
+    assert result.point_ids.tolist() == [7, 3, 3, 0]
+    assert result.point_scores.tolist() == pytest.approx([0.5, 0.9, 0.9, 0.0])
+
+
+def test_labels_round_trip():
+    labels = np.array([0, IGNORE, 2, 1, 0], np.int32)
+    result = Instances.from_labels(line(5), labels)
+    assert result.labels.tolist() == labels.tolist()
+    assert result.instance_ids.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("ids", [[1, 1], [0, 1], [-2, 1]])
+def test_instance_ids_must_be_positive_and_distinct(ids: list[int]):
+    with pytest.raises(InputError, match="positive distinct"):
+        Instances(line(3), np.zeros((2, 3), bool), np.ones(2, np.float32), np.array(ids, np.int32))
