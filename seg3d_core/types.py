@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
@@ -65,6 +66,18 @@ class Cloud:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Cloud:
+        """Read a .ply, .pcd or .npz file; points with NaN coordinates are dropped and counted in the log.
+
+        Raises:
+            InputError: the file is missing, damaged or of an unknown kind.
+        """
+        # The readers build clouds, so that importing them above would be a circle.
+        from seg3d_core.data.cloud_files import read_cloud
+
+        return read_cloud(path)
 
     def select(self, index: Int64[np.ndarray, " M"] | Bool[np.ndarray, " N"]) -> Cloud:
         """The cloud of the chosen points, with everything that belongs to them."""
