@@ -63,6 +63,8 @@ def field_names(config: type[Config], prefix: str = "") -> list[str]:
 
 def _explain(config: type[Config], detail: Any) -> str:
     name = ".".join(str(part) for part in detail["loc"])
+    if not name:  # settings that contradict each other
+        return str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] != "extra_forbidden":
         return f"{name} = {detail['input']!r}: {detail['msg']}"
     near = difflib.get_close_matches(name, field_names(config), n=1)
@@ -70,13 +72,29 @@ def _explain(config: type[Config], detail: Any) -> str:
 
 
 class GraphConfig(Config):
-    """Graph-based segmentation of a cloud (Felzenszwalb & Huttenlocher 2004, on surface normals and colour)."""
+    """Graph segmentation of a cloud (Felzenszwalb & Huttenlocher 2004): surface patches first, then whole objects.
 
-    k: float = Field(2.0, gt=0, le=1000, description="Scale of observation: larger makes larger segments.")
-    neighbours: int = Field(16, ge=4, le=64, description="Edges per point in the neighbour graph.")
-    max_edge_m: float = Field(0.06, gt=0, le=10, description="Neighbours farther apart than this (m) are not joined.")
-    colour_weight: float = Field(0.5, ge=0, le=10, description="Weight of a colour step against a 90 degree bend.")
-    min_points: int = Field(300, ge=1, le=1_000_000, description="Segments with fewer points are merged or dropped.")
+    Bends are 1 - cos of the angle between neighbouring normals: 0.03 is 14 degrees, 1 is a right angle.
+    """
+
+    voxel_size_m: float = Field(
+        0.0, ge=0, le=0.5, description="Working resolution, m; 0 = twice the point spacing, within 6 mm to 2 cm."
+    )
+    neighbours: int = Field(6, ge=4, le=32, description="Edges per sample; normals are fitted to twice as many.")
+    max_edge_voxels: float = Field(
+        3.5, ge=1, le=10, description="Samples farther apart than this many voxels are not joined."
+    )
+    convex_weight: float = Field(
+        0.1, ge=0, le=1, description="Weight of an outward bend (edge of a box) against an inward one (box on table)."
+    )
+    k: float = Field(
+        0.03, gt=0, le=1000, description="Scale of observation: the bend that a lone sample accepts; larger = coarser."
+    )
+    min_samples: int = Field(30, ge=1, le=10_000, description="Smaller patches join a neighbour before objects form.")
+    max_border_bend: float = Field(
+        0.04, ge=0, le=2, description="Patches join while the mean bend along their common border is below this."
+    )
+    min_area_m2: float = Field(0.006, ge=0, le=10, description="Objects with less visible surface (m2) are dropped.")
     max_instances: int = Field(256, ge=1, le=65_535, description="At most this many instances, largest first.")
 
 
@@ -89,6 +107,9 @@ class FusionConfig(Config):
     max_depth_m: float = Field(4.0, gt=0, le=100, description="Farther returns are ignored, m.")
     min_weight: float = Field(2.0, ge=0, le=255, description="Surface needs at least this many observations.")
     max_blocks: int = Field(40_000, ge=100, le=4_000_000, description="Memory bound: blocks of 8x8x8 voxels.")
+    device: str = Field(
+        "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="Where the voxels live: cpu, cuda or cuda:N."
+    )
 
 
 class TrackingConfig(Config):
@@ -96,6 +117,40 @@ class TrackingConfig(Config):
 
     voxel_size_m: float = Field(0.05, ge=0.005, le=1, description="Overlap is counted in voxels of this edge, m.")
     min_iou: float = Field(0.25, ge=0.01, le=1, description="Overlap (intersection over union) that keeps an id.")
+
+
+class RoomConfig(Config):
+    """Size and fullness of synthetic rooms."""
+
+    min_length_m: float = Field(4.0, ge=3, le=12, description="Shortest inner length (x) of a room, m.")
+    max_length_m: float = Field(5.6, ge=3, le=12, description="Longest inner length (x) of a room, m.")
+    min_width_m: float = Field(3.6, ge=3, le=12, description="Smallest inner width (y) of a room, m.")
+    max_width_m: float = Field(4.6, ge=3, le=12, description="Greatest inner width (y) of a room, m.")
+    height_m: float = Field(2.6, ge=2.4, le=5, description="Floor to ceiling, m.")
+    things_per_m2: float = Field(5.0, ge=0, le=40, description="Small things per square metre of table or cabinet.")
+    min_objects: int = Field(12, ge=1, le=200, description="A room has at least this many objects.")
+    max_objects: int = Field(60, ge=5, le=400, description="A room has at most this many objects.")
+
+
+class DepthNoiseConfig(Config):
+    """Errors of a structured-light depth camera (Kinect, RealSense), added to exact depth."""
+
+    seed: int = Field(0, ge=0, description="Draws the noise; the same seed and stamp give the same noise.")
+    axial_base_m: float = Field(0.0012, ge=0, le=0.1, description="Deviation along the axis at the best distance, m.")
+    axial_growth_per_m: float = Field(
+        0.0019, ge=0, le=0.1, description="Growth of it with the square of the distance beyond that, 1/m."
+    )
+    best_distance_m: float = Field(0.4, ge=0, le=2, description="Distance with the least axial noise, m.")
+    lateral_px: float = Field(0.6, ge=0, le=5, description="Deviation of the pixel a return is booked at, px.")
+    quantisation_px: float = Field(0.125, ge=0, le=2, description="Disparity step, px; depth comes in steps of it.")
+    baseline_m: float = Field(0.075, ge=0, le=0.5, description="Projector to the right of the camera, m: shadows.")
+    min_depth_m: float = Field(0.4, ge=0, le=5, description="Nearer surfaces return nothing, m.")
+    max_depth_m: float = Field(5.0, gt=0, le=100, description="Farther surfaces return nothing, m.")
+    grazing_deg: float = Field(
+        78.0, ge=10, le=90, description="Surfaces hit at this angle from the normal return nothing half of the time."
+    )
+    edge_dropout: float = Field(0.4, ge=0, le=1, description="Share of returns lost beside depth edges.")
+    dropout: float = Field(0.002, ge=0, le=1, description="Share of returns lost anywhere.")
 
 
 Model = Literal["graph"]

@@ -1,0 +1,207 @@
+"""Where the camera stood at the stamp of an input: from a topic, or from tf2 where that is installed.
+
+Nothing here ever answers with the identity, or with another time than the one asked for, beyond the tolerance.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, TransformStamped
+from jaxtyping import Float64
+from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.time import Time
+
+from seg3d_core.errors import ConfigError, InputError, Seg3dError
+from seg3d_core.geometry.trajectory import PoseBuffer
+from seg3d_core.geometry.transforms import apply
+from seg3d_core.types import Cloud
+from seg3d_ros.conversions.poses import transform_from_message
+from seg3d_ros.qos import MatchingSubscription
+
+POSE_TYPES: dict[str, type] = {
+    "PoseStamped": PoseStamped,
+    "Odometry": Odometry,
+    "TransformStamped": TransformStamped,
+}
+
+
+class TransformUnavailable(Seg3dError):  # noqa: N818  the name that the documentation uses
+    """It is not known where the camera stood: names both frames, the stamp, and how long was waited."""
+
+
+class WorldPose(NamedTuple):
+    """``T_world_source`` maps coordinates of the frame asked for to the frame ``frame_id``."""
+
+    frame_id: str
+    T_world_source: Float64[np.ndarray, "4 4"]
+
+
+class PoseProvider(Protocol):
+    """Answers where a frame was."""
+
+    def lookup(self, source_frame: str, stamp_ns: int, timeout_s: float) -> WorldPose:
+        """The pose of ``source_frame`` at ``stamp_ns``, waiting at most ``timeout_s``; not from a callback.
+
+        Raises:
+            TransformUnavailable: it did not become known in time.
+        """
+        ...
+
+    def clock_jumped(self) -> None:
+        """The node's clock has jumped back."""
+        ...
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class TopicPoses:
+    """Poses of the camera as messages; needs no tf.
+
+    Args:
+        listen: subscribes its argument, a callback for pose messages.
+        refuse: called with the reason when a message is not a pose.
+        global_frame: the frame that the poses must be in; "": whichever they name.
+        tolerance_s: how far (s) the oldest and newest pose reach.
+        duration_s: poses older than this (s) before the newest are forgotten.
+        jump_s: a pose this much (s) older than the newest starts afresh.
+    """
+
+    def __init__(
+        self,
+        listen: Callable[[Callable[[Any], None]], MatchingSubscription],
+        refuse: Callable[[Exception], None],
+        *,
+        global_frame: str,
+        tolerance_s: float,
+        duration_s: float,
+        jump_s: float,
+    ) -> None:
+        self._refuse = refuse
+        self._global_frame = global_frame
+        self._tolerance_s = tolerance_s
+        self._jump_ns = round(jump_s * 1e9)
+        self._buffer = PoseBuffer(duration_s)
+        self._frames = ("", "")
+        self._arrived = threading.Condition()
+        self._subscription = listen(self.hear)
+
+    def hear(self, message: Any) -> None:
+        """Add a pose message; one that is not a rigid pose is refused."""
+        try:
+            self.insert(message)
+        except InputError as error:
+            self._refuse(error)
+
+    def insert(self, message: Any) -> None:
+        """Add a pose message.
+
+        Raises:
+            InputError: not a rigid pose.
+        """
+        parent, child, stamp_ns, T = transform_from_message(message)
+        with self._arrived:
+            newest_ns = self._buffer.newest_ns
+            if newest_ns is not None and (newest_ns - stamp_ns >= self._jump_ns or parent != self._frames[0]):
+                self._buffer.clear()
+            self._buffer.insert(stamp_ns, T)
+            self._frames = (parent, child)
+            self._arrived.notify_all()
+
+    def lookup(self, source_frame: str, stamp_ns: int, timeout_s: float) -> WorldPose:
+        """See ``PoseProvider``. Waits for a pose at or after the stamp, so that it need not be guessed."""
+        end = time.monotonic() + timeout_s
+        with self._arrived:
+            while (self._buffer.newest_ns is None or self._buffer.newest_ns < stamp_ns) and (
+                left := end - time.monotonic()
+            ) > 0:
+                self._arrived.wait(left)
+            parent, _ = self._frames
+            self._check_frames(source_frame, stamp_ns)
+            try:
+                return WorldPose(parent, self._buffer.lookup(stamp_ns, self._tolerance_s))
+            except InputError as error:
+                world = parent or self._global_frame or "the world"
+                raise _unavailable(source_frame, world, stamp_ns, f"{error} (waited {timeout_s:g} s)") from error
+
+    def clock_jumped(self) -> None:
+        """Nothing to do: the poses' own stamps tell, and those of the new time may be here already."""
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        self._subscription.destroy()
+
+    def _check_frames(self, source_frame: str, stamp_ns: int) -> None:
+        parent, child = self._frames
+        if self._global_frame and parent and parent != self._global_frame:
+            raise _unavailable(
+                source_frame, self._global_frame, stamp_ns, f"the camera_pose topic is in frame {parent!r}"
+            )
+        if child and child != source_frame:
+            raise _unavailable(
+                source_frame,
+                parent,
+                stamp_ns,
+                f"the camera_pose topic tells where {child!r} is, not the images' frame; use pose_source tf",
+            )
+
+
+class Tf2Poses:
+    """Poses out of the tf tree.
+
+    Raises:
+        ConfigError: tf2_ros is not installed.
+    """
+
+    def __init__(self, node: Node, global_frame: str) -> None:
+        try:
+            import tf2_ros  # only a full ROS installation has it
+        except ImportError as error:
+            raise ConfigError("pose_source tf needs tf2_ros, which is not installed: use pose_topic") from error
+        self._global_frame = global_frame
+        self._failed = tf2_ros.TransformException
+        self._buffer = tf2_ros.Buffer(node=node)
+        # Transforms arrive on the node's executor, while the worker waits for them.
+        self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
+
+    def lookup(self, source_frame: str, stamp_ns: int, timeout_s: float) -> WorldPose:
+        """See ``PoseProvider``. At the stamp itself; tf2 interpolates."""
+        at, timeout = Time(nanoseconds=stamp_ns), Duration(nanoseconds=round(timeout_s * 1e9))
+        try:
+            message = self._buffer.lookup_transform(self._global_frame, source_frame, at, timeout)
+        except self._failed as error:
+            why = f"{error} (waited {timeout_s:g} s)"
+            raise _unavailable(source_frame, self._global_frame, stamp_ns, why) from error
+        return WorldPose(self._global_frame, transform_from_message(message).T)
+
+    def clock_jumped(self) -> None:
+        """Forget all transforms, static ones excepted: tf2 refuses what is older than what it knows."""
+        self._buffer.clear()
+
+    def destroy(self) -> None:
+        """Stop listening."""
+        self._listener.unregister()
+
+
+def in_world(cloud: Cloud, pose: WorldPose) -> Cloud:
+    """The cloud, given in the source frame of ``pose``, in its world frame."""
+    T = pose.T_world_source
+    rotation = T.copy()
+    rotation[:3, 3] = 0
+    normals = None if cloud.normals is None else apply(rotation, cloud.normals)
+    return replace(cloud, points=apply(T, cloud.points), normals=normals, frame_id=pose.frame_id)
+
+
+def _unavailable(source_frame: str, world_frame: str, stamp_ns: int, why: str) -> TransformUnavailable:
+    return TransformUnavailable(
+        f"no transform from {source_frame!r} to {world_frame!r} at {stamp_ns * 1e-9:.3f} s: {why}"
+    )
