@@ -1,0 +1,135 @@
+"""Compiled point loops of ``cloud_reading`` and ``cloud_writing``: bytes to arrays and back, each in one pass.
+
+Points are read as 32-bit words, because the layouts that cameras and fusion publish (x y z rgb in 16, 32 or 48 bytes)
+are whole words; ``cloud_reading`` brings every other layout into that form first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+NO_FIELD = -1
+_BLOCK = 512
+"""Points that are looked at together: their bytes and their results stay in the first-level cache."""
+_EXPONENT = np.uint32(0x7F800000)
+_UNIT = np.float32(1 / 255)
+_U1, _U2, _U3 = np.uint64(1), np.uint64(2), np.uint64(3)
+_BYTE = np.int32(255)
+
+# Indices are unsigned, because the test for negative (from the end) indices keeps the loops from being vectorised.
+
+
+@njit(cache=True, nogil=True)
+def read_points(floats, words, height, width, row, step, x, colour, points, rgb, kept):  # type: ignore[no-untyped-def]
+    """Pack the points with finite coordinates; returns how many there are.
+
+    ``floats`` and ``words`` are the same flat memory as float32 and as uint32; ``row``, ``step`` and the places
+    ``x`` (y and z follow it) and ``colour`` (0x00RRGGBB, or NO_FIELD) count words. Fills the front of the flat
+    ``points`` (3 N), ``rgb`` (3 N) and, when points were dropped, of ``kept`` (N) = row-major source index.
+    """
+    count = 0
+    packed = np.empty(_BLOCK, np.uint32)
+    point_words = points.view(np.uint32)
+    for v in range(height):
+        for u in range(0, width, _BLOCK):
+            size = min(_BLOCK, width - u)
+            source = v * width + u
+            start = v * row + u * step
+            _copy_points(floats, start + x, step, size, points, count)
+            if colour != NO_FIELD:
+                _copy_words(words, start + colour, step, size, packed)
+                _unpack_colours(packed, size, rgb, count)
+            if _all_finite(point_words, count, size):
+                if count < source:
+                    _count_up(kept, count, size, source)
+                count += size
+            else:
+                if count == source:
+                    _count_up(kept, 0, count, 0)
+                count = _keep_finite(size, source, points, rgb, kept, count)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _copy_points(floats, start, step, size, points, count):  # type: ignore[no-untyped-def]
+    source, target, stride = np.uint64(start), np.uint64(3 * count), np.uint64(step)
+    for index in range(np.uint64(size - 1)):
+        place, to = source + index * stride, target + index * _U3
+        # Four values at once make one vector; the fourth is overwritten by the next point.
+        a, b, c, d = floats[place], floats[place + _U1], floats[place + _U2], floats[place + _U3]
+        points[to], points[to + _U1], points[to + _U2], points[to + _U3] = a, b, c, d
+    place, to = source + np.uint64(size - 1) * stride, target + np.uint64(size - 1) * _U3
+    a, b, c = floats[place], floats[place + _U1], floats[place + _U2]
+    points[to], points[to + _U1], points[to + _U2] = a, b, c
+
+
+@njit(cache=True, nogil=True)
+def _copy_words(words, start, step, size, packed):  # type: ignore[no-untyped-def]
+    source, stride = np.uint64(start), np.uint64(step)
+    for index in range(np.uint64(size)):
+        packed[index] = words[source + index * stride]
+
+
+@njit(cache=True, nogil=True)
+def _unpack_colours(packed, size, rgb, count):  # type: ignore[no-untyped-def]
+    target = np.uint64(3 * count)
+    for index in range(np.uint64(size)):
+        bits, to = np.int32(packed[index]), target + index * _U3
+        rgb[to] = np.float32((bits >> np.int32(16)) & _BYTE) * _UNIT
+        rgb[to + _U1] = np.float32((bits >> np.int32(8)) & _BYTE) * _UNIT
+        rgb[to + _U2] = np.float32(bits & _BYTE) * _UNIT
+
+
+@njit(cache=True, nogil=True)
+def _all_finite(point_words, count, size):  # type: ignore[no-untyped-def]
+    largest = np.uint32(0)
+    for index in range(np.uint64(3 * count), np.uint64(3 * (count + size))):
+        largest = max(largest, point_words[index] & _EXPONENT)
+    return largest != _EXPONENT
+
+
+@njit(cache=True, nogil=True)
+def _count_up(kept, start, size, source):  # type: ignore[no-untyped-def]
+    for index in range(size):
+        kept[start + index] = source + index
+
+
+@njit(cache=True, nogil=True)
+def _keep_finite(size, source, points, rgb, kept, count):  # type: ignore[no-untyped-def]
+    """Move the finite ones of the ``size`` points behind ``count`` together; returns the new count."""
+    first, has_colour = count, rgb.size > 0
+    for index in range(size):
+        place, to = np.uint64(3 * (first + index)), np.uint64(3 * count)
+        x, y, z = points[place], points[place + _U1], points[place + _U2]
+        points[to], points[to + _U1], points[to + _U2] = x, y, z
+        if has_colour:
+            rgb[to], rgb[to + _U1], rgb[to + _U2] = rgb[place], rgb[place + _U1], rgb[place + _U2]
+        kept[count] = source + index
+        # A dropped point is overwritten by the next one: no branch to mispredict.
+        count += np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def are_unit_normals(normals):  # type: ignore[no-untyped-def]
+    """Whether every row of (N, 3) has length 1 within 1 %; NaN has not."""
+    for index in range(normals.shape[0]):
+        x, y, z = normals[index, 0], normals[index, 1], normals[index, 2]
+        if not abs(x * x + y * y + z * z - 1) <= 0.02:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def pack_rgb(rgb, packed):  # type: ignore[no-untyped-def]
+    """Colour in 0..1, clipped, to 0x00RRGGBB; NaN becomes 0."""
+    for index in range(packed.size):
+        word = np.uint32(0)
+        for channel in range(3):
+            value = rgb[index, channel]
+            clipped = np.float32(0)
+            if value > np.float32(0):
+                clipped = min(value, np.float32(1))
+            word = (word << np.uint32(8)) | np.uint32(clipped * np.float32(255) + np.float32(0.5))
+        packed[index] = word

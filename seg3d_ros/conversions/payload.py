@@ -1,0 +1,26 @@
+"""The bytes of a message, without copying them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+
+def read_bytes(data: Sequence[int] | bytes) -> UInt8[np.ndarray, " B"]:
+    """A view of a message's ``uint8[]`` field; valid for as long as the message is."""
+    # frombuffer refuses an empty buffer.
+    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+
+
+def write_bytes(values: Shaped[np.ndarray, "..."]) -> array[int]:
+    """The content of an array for a message's ``uint8[]`` field.
+
+    The setters take an ``array.array`` as it is; anything else is checked or converted byte by byte, which takes
+    seconds for a cloud.
+    """
+    data = array("B")
+    data.frombytes(memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8)))
+    return data
