@@ -106,7 +106,9 @@ class FusionConfig(Config):
     min_depth_m: float = Field(0.3, ge=0, le=10, description="Nearer returns are ignored, m.")
     max_depth_m: float = Field(4.0, gt=0, le=100, description="Farther returns are ignored, m.")
     min_weight: float = Field(2.0, ge=0, le=255, description="Surface needs at least this many observations.")
-    max_blocks: int = Field(40_000, ge=100, le=4_000_000, description="Memory bound: blocks of 8x8x8 voxels.")
+    max_blocks: int = Field(
+        20_000, ge=100, le=4_000_000, description="Blocks of 8x8x8 voxels kept; 10 kB each, allocated at the start."
+    )
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="Where the voxels live: cpu, cuda or cuda:N."
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+from seg3d_core.baselines.graph import GraphSegmenter
+from seg3d_core.config import GraphConfig
+from seg3d_core.errors import ConfigError
 from seg3d_core.types import Cloud, Instances
 
 
@@ -17,3 +21,15 @@ class Segmenter(Protocol):
             InputError: the cloud cannot be segmented (for example fewer points than the method needs).
         """
         ...
+
+
+def make_segmenter(model: str, graph: GraphConfig) -> Segmenter:
+    """The segmenter of that name (see ``config.Model``), with its settings.
+
+    Raises:
+        ConfigError: no segmenter has that name; the message lists those that exist.
+    """
+    makers: dict[str, Callable[[], Segmenter]] = {"graph": lambda: GraphSegmenter(graph)}
+    if model not in makers:
+        raise ConfigError(f"model = {model!r}: unknown, known are {', '.join(sorted(makers))}")
+    return makers[model]()

@@ -39,6 +39,7 @@ class Cloud:
         frame_id: name of the coordinate frame; empty where none is known (files).
         stamp_ns: time of the measurement in nanoseconds; of a fused cloud, of the newest frame in it.
         source_index: (N,) row-major position of each point in the organised cloud or image it came from, or None.
+        viewpoint: where the one sensor stood that saw every point, metres in ``frame_id``; None if unknown or several.
 
     Raises:
         InputError: a length disagrees with ``points``, or a coordinate is not finite.
@@ -50,6 +51,7 @@ class Cloud:
     frame_id: str = ""
     stamp_ns: int = 0
     source_index: Int64[np.ndarray, " N"] | None = None
+    viewpoint: Float64[np.ndarray, "3"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("rgb", "normals", "source_index"):

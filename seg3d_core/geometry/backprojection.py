@@ -36,4 +36,5 @@ def backproject(frame: RgbdFrame, min_depth_m: float, max_depth_m: float, stride
         frame_id=frame.frame_id,
         stamp_ns=frame.stamp_ns,
         source_index=source_index,
+        viewpoint=T[:3, 3].copy(),
     )

@@ -111,7 +111,8 @@ def mask_iou(a: Bool[np.ndarray, "Q N"], b: Bool[np.ndarray, "G N"]) -> Float32[
     # float32 sums are exact up to 2^24 points.
     inter = a.astype(np.float32) @ b.astype(np.float32).T
     union = a.sum(1, dtype=np.float32)[:, None] + b.sum(1, dtype=np.float32)[None, :] - inter
-    return inter / np.maximum(union, np.float32(1))
+    iou: Float32[np.ndarray, "Q G"] = inter / np.maximum(union, np.float32(1))
+    return iou
 
 
 def average_precision(scenes: Sequence[SceneResult], protocol: ApProtocol | None = None) -> ApResult:
