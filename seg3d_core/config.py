@@ -119,6 +119,7 @@ class TrackingConfig(Config):
 
     voxel_size_m: float = Field(0.05, ge=0.005, le=1, description="Overlap is counted in voxels of this edge, m.")
     min_iou: float = Field(0.25, ge=0.01, le=1, description="Overlap (intersection over union) that keeps an id.")
+    patience: int = Field(10, ge=1, le=10_000, description="Results without an id, its place in view, that retire it.")
 
 
 class RoomConfig(Config):
