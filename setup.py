@@ -1,7 +1,7 @@
 """Package metadata, for pip and for colcon alike.
 
-``./run`` pins what is asked for here in requirements.lock. The one entry-point list serves two kinds of user: pip puts
-the commands into the environment's ``bin``; colcon (through setup.cfg) into ``lib/seg3d_ros``, where ``ros2 run`` looks.
+requirements.lock pins what is asked for here. One list of entry points serves two kinds of user: pip puts the commands
+into the environment's ``bin``; colcon (through setup.cfg) into ``lib/seg3d_ros``, where ``ros2 run`` looks.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "setuptools",
-        # Both are built against NumPy; the bounds keep one set of versions usable beside NumPy 1.26 of a ROS distribution.
+        # The lower bound is what ROS Jazzy has: its message libraries need NumPy 1.
         "numpy>=1.26",
         "scipy>=1.15",
         "numba>=0.61",
