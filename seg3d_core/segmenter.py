@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from seg3d_core.baselines.graph import GraphSegmenter
 from seg3d_core.config import GraphConfig
@@ -11,6 +11,7 @@ from seg3d_core.errors import ConfigError
 from seg3d_core.types import Cloud, Instances
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """Finds all instances of a cloud. Implementations are deterministic: same cloud, same result."""
 
