@@ -28,6 +28,9 @@ INSET = 0.12
 PLACE_M = 0.025
 """Corners within a cube of this edge that face the same way share one measurement."""
 
+LAYER_M = 0.002
+"""Parallel surfaces at least this far apart are measured apart, so that a cover does not darken what covers it."""
+
 COVERED = 0.2
 """A corner with less free half space lies under something; its light is taken from its triangle's other corners."""
 
@@ -68,7 +71,9 @@ def _distinct(
     points: Float32[np.ndarray, "V 3"], directions: Float32[np.ndarray, "V 3"]
 ) -> tuple[Int64[np.ndarray, " U"], Int64[np.ndarray, " V"]]:
     """Rows that stand for all rows in the same place with the same direction, and which row stands for each."""
-    cells = np.floor(np.concatenate([points / PLACE_M, directions * 2.5 + 0.5], axis=1)).astype(np.int64)
+    offset_m = (points * directions).sum(axis=1, keepdims=True)
+    columns = [points / PLACE_M, directions * 2.5 + 0.5, offset_m / LAYER_M + 0.5]
+    cells = np.floor(np.concatenate(columns, axis=1)).astype(np.int64)
     cells -= cells.min(axis=0)
     keys = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(axis=0) + 1))
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)

@@ -42,16 +42,28 @@ class Mesh:
         return np.asarray(self.vertices[self.triangles])
 
     def corner_normals(self) -> Float64[np.ndarray, "T 3 3"]:
-        """Unit normals at the corners: averaged over smooth surfaces, the face's own at sharp edges."""
+        """Unit normals at the corners: the area-weighted mean over the faces there that bend less than an edge."""
         corners = self.corners
         area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        summed = np.zeros_like(self.vertices)
-        for corner in range(3):
-            np.add.at(summed, self.triangles[:, corner], area_normals)
-        faces = np.repeat(_unit(area_normals)[:, None], 3, axis=1)
-        smooth = _unit(summed)[self.triangles]
-        is_smooth = (faces * smooth).sum(axis=2) > SHARP_COSINE
-        return np.where(is_smooth[..., None], smooth, faces)
+        faces = _unit(area_normals)
+        corner, other = _corner_pairs(self.triangles)
+        is_smooth = (faces[corner // 3] * faces[other // 3]).sum(axis=1) > SHARP_COSINE
+        corner, other = corner[is_smooth], other[is_smooth]
+        size = self.triangles.size
+        summed = [np.bincount(corner, area_normals[other // 3, axis], size) for axis in range(3)]
+        return _unit(np.stack(summed, axis=1)).reshape(-1, 3, 3)
+
+
+def _corner_pairs(triangles: Int64[np.ndarray, "T 3"]) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"]]:
+    """Every pair of corners (numbered 3 t + c) that share a vertex, each corner with itself included."""
+    vertex = triangles.reshape(-1)
+    by_vertex = np.argsort(vertex, kind="stable")
+    counts = np.bincount(vertex)
+    starts = np.cumsum(counts) - counts
+    partners = counts[vertex]
+    corner = np.repeat(np.arange(len(vertex)), partners)
+    step = np.arange(len(corner)) - np.repeat(np.cumsum(partners) - partners, partners)
+    return corner, by_vertex[starts[vertex[corner]] + step]
 
 
 def rotation(axis: int, angle: float) -> Float64[np.ndarray, "3 3"]:
