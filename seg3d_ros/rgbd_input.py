@@ -104,9 +104,9 @@ class RgbdInput:
         self._hand_over([])
 
     def _hand_over(self, pairs: list[Pair]) -> None:
-        """Live, images without calibration are refused at once; recorded ones wait for it."""
+        """Images wait for the first calibration: recorded ones all, live ones until the next come."""
         self._waiting.extend(pairs)
-        patience = BACKLOG_LENGTH if self._config.process_all else 0
+        patience = BACKLOG_LENGTH if self._config.process_all else 1
         while self._info is None and len(self._waiting) > patience:
             self._waiting.popleft()
             self._health.count("frames_in")
