@@ -158,3 +158,10 @@ class DepthNoiseConfig(Config):
 
 Model = Literal["graph"]
 """Names of the scene segmenters."""
+
+
+class SegmentConfig(Config):
+    """Segmentation of one cloud: the settings of ``seg3d segment``."""
+
+    model: Model = Field("graph", description="Scene segmenter; graph is geometric and needs no weights.")
+    graph: GraphConfig = Field(GraphConfig.build({}), description="Settings of the model graph.")

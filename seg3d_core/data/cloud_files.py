@@ -65,6 +65,20 @@ def write_cloud(path: str | Path, cloud: Cloud, instances: Instances | None = No
         _write(Path(path), cloud, instances.point_ids, instances.point_scores)
 
 
+def check_target(path: str | Path) -> None:
+    """See before a long computation whether its result could be written to ``path``.
+
+    Raises:
+        InputError: unknown suffix, ``path`` is a folder, or its own folder does not exist.
+    """
+    path = Path(path)
+    _checked_suffix(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")
+
+
 def write_labelled(path: str | Path, labelled: LabelledCloud) -> None:
     """Write a cloud with its known instance ids (0: none); names only into NPZ.
 
@@ -100,6 +114,13 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
+def _checked_suffix(path: Path) -> str:
+    try:
+        return _suffix(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def _write(
     path: Path,
     cloud: Cloud,
@@ -107,10 +128,7 @@ def _write(
     scores: Float32[np.ndarray, " N"] | None,
     names: dict[int, str] | None = None,
 ) -> None:
-    try:
-        suffix = _suffix(path)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    suffix = _checked_suffix(path)
     if len(cloud) == 0:
         raise InputError(f"{path}: an empty cloud is not written")
     with atomic_path(path) as temporary:
