@@ -15,17 +15,16 @@ def lift_pixels(
     min_depth_m: float,
     max_depth_m: float,
     stride: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (n, 3) float32, colours (n, 3) float32 and flat pixel indices (n,) int64 of the pixels in range.
+    points: np.ndarray,
+    colours: np.ndarray,
+    source: np.ndarray,
+) -> int:
+    """Write point, colour and row-major index of the pixels in range; returns their number.
 
-    One pass that reads each pixel once and writes each point once; ``rgb`` may be empty, then the colours are too.
+    One pass that reads each pixel once and writes each point once. ``rgb`` (0, 0, 3) stands for no colour.
     """
     height, width = depth_m.shape
     coloured = rgb.size > 0
-    size = ((height + stride - 1) // stride) * ((width + stride - 1) // stride)
-    points = np.empty((size, 3), np.float32)
-    colours = np.empty((size if coloured else 0, 3), np.float32)
-    source = np.empty(size, np.int64)
     n = 0
     for row in range(0, height, stride):
         for column in range(0, width, stride):
@@ -45,4 +44,4 @@ def lift_pixels(
                 colours[n, 2] = rgb[row, column, 2]
             source[n] = row * width + column
             n += 1
-    return points[:n], colours[: n if coloured else 0], source[:n]
+    return n

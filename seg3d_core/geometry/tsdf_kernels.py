@@ -120,8 +120,8 @@ def extract_surface(
                     colours[n, c] = min(max(mixed / 255, 0.0), 1.0)
                     slope = _slope(distance, x, y, z, c)
                     normals[n, c] = slope + part * (_slope(distance, ox, oy, oz, c) - slope)
-                _normalise(normals[n], axis, 1.0 if first < 0 else -1.0)
-                n += 1
+                if _faces(normals[n], axis, 1.0 if first < 0 else -1.0):
+                    n += 1
         counts[block] = n - start
     return points[:n], colours[:n], normals[:n], counts
 
@@ -152,14 +152,18 @@ def _slope(distance: np.ndarray, x: int, y: int, z: int, axis: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _normalise(normal: np.ndarray, axis: int, sign: float) -> None:
-    """To unit length; where both sides cancel (a sheet thinner than a voxel) the crossing itself tells in from out."""
+def _faces(normal: np.ndarray, axis: int, sign: float) -> bool:
+    """Make ``normal`` unit length; whether it faces along ``axis`` in the direction ``sign`` of its crossing.
+
+    Edges that run nearly along the surface cross it by chance, wherever noise changes the sign, and an edge that runs
+    the other way crosses nothing but noise; the edges across the surface are beside them and sample it evenly.
+    """
     length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-    if length < 1e-6:
-        normal[:] = 0
-        normal[axis] = sign
-    else:
-        normal /= length
+    largest = max(abs(normal[0]), abs(normal[1]), abs(normal[2]))
+    if sign * normal[axis] < 0.5 * largest or length < 1e-6:
+        return False
+    normal /= length
+    return True
 
 
 @njit(cache=True, nogil=True)

@@ -37,6 +37,7 @@ def test_one_pixel_by_hand() -> None:
     assert cloud.source_index is not None
     assert cloud.source_index.tolist() == [5]
     assert (cloud.frame_id, cloud.stamp_ns) == ("map", 5)
+    np.testing.assert_array_equal(cloud.viewpoint, [10, 20, 30])
 
 
 @pytest.mark.parametrize("model", ["", "plumb_bob"])
