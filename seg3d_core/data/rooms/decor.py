@@ -7,7 +7,17 @@ from jaxtyping import Float64
 
 from seg3d_core.data.rooms.items import Item, Part
 from seg3d_core.data.rooms.materials import METALS, WOODS, cloth, muted, pick, picture, plain, speckled, vivid, wood
-from seg3d_core.data.rooms.meshes import Mesh, box, cleaned, cylinder, extrusion, grid_mesh, joined, revolution, rounded_box
+from seg3d_core.data.rooms.meshes import (
+    Mesh,
+    box,
+    cleaned,
+    cylinder,
+    extrusion,
+    grid_mesh,
+    joined,
+    revolution,
+    rounded_box,
+)
 from seg3d_core.data.rooms.meshes import superellipsoid, tube
 
 

@@ -109,7 +109,9 @@ def packet(rng: np.random.Generator) -> Item:
     """Printed box: cereal, a game, tools."""
     x, y, z = rng.uniform(0.06, 0.22), rng.uniform(0.05, 0.16), rng.uniform(0.06, 0.26)
     first, second = vivid(rng), vivid(rng)
-    paint = picture(rng, first, second, rng.uniform(0.05, 0.1)) if rng.uniform() < 0.6 else stripes(first, second, z / 3, 2)
+    paint = (
+        picture(rng, first, second, rng.uniform(0.05, 0.1)) if rng.uniform() < 0.6 else stripes(first, second, z / 3, 2)
+    )
     band = box(x + 0.001, y + 0.001, z * 0.18).at(z=z * rng.uniform(0.2, 0.6))
     return Item("packet", (Part("box", box(x, y, z), paint), Part("label", band, plain(PAPER))))
 

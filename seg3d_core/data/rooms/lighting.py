@@ -80,7 +80,9 @@ def _distinct(
     return first, inverse.reshape(-1)
 
 
-def _uncovered(light: Float64[np.ndarray, "T 3 3"], openness: Float64[np.ndarray, "T 3"]) -> Float64[np.ndarray, "T 3 3"]:
+def _uncovered(
+    light: Float64[np.ndarray, "T 3 3"], openness: Float64[np.ndarray, "T 3"]
+) -> Float64[np.ndarray, "T 3 3"]:
     """Light with covered corners filled from the free corners of their triangle."""
     is_free = openness > COVERED
     weights = is_free / np.maximum(is_free.sum(axis=1, keepdims=True), 1)

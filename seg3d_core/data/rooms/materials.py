@@ -70,7 +70,9 @@ def shaded(colour: Rgb, factor: float) -> Rgb:
 def pick(rng: np.random.Generator, colours: Sequence[Rgb], spread: float = 0.12) -> Rgb:
     """One of the colours, up to the share ``spread`` brighter or darker, and a trace off in hue."""
     bright = rng.uniform(1 - spread, 1 + spread)
-    red, green, blue = np.clip(np.asarray(colours[rng.integers(len(colours))]) * bright + rng.uniform(-0.02, 0.02, 3), 0, 1)
+    red, green, blue = np.clip(
+        np.asarray(colours[rng.integers(len(colours))]) * bright + rng.uniform(-0.02, 0.02, 3), 0, 1
+    )
     return float(red), float(green), float(blue)
 
 

@@ -62,7 +62,9 @@ class Room:
                 names.append((one.instance_id, part.name))
         parts = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         instances = np.asarray(owners, np.int32)[parts]
-        return cls(shell, tuple(placed), np.concatenate(corners), np.concatenate(normals), instances, parts, tuple(names))
+        return cls(
+            shell, tuple(placed), np.concatenate(corners), np.concatenate(normals), instances, parts, tuple(names)
+        )
 
     @cached_property
     def names(self) -> dict[int, str]:

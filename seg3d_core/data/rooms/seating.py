@@ -59,7 +59,10 @@ def office_chair(rng: np.random.Generator) -> Item:
             x = side * (width / 2 + 0.03)
             rest = rounded_box(0.06, 0.26, 0.03, 0.012, 1).at(x=x, z=seat_m + 0.2)
             post = tube([(side * 0.1, 0, seat_m - 0.05), (x, 0, seat_m - 0.04), (x, 0, seat_m + 0.21)], 0.012)
-            parts += [Part(f"arm rest {number}", rest, plain((0.12, 0.12, 0.13))), Part(f"arm post {number}", post, metal)]
+            parts += [
+                Part(f"arm rest {number}", rest, plain((0.12, 0.12, 0.13))),
+                Part(f"arm post {number}", post, metal),
+            ]
     return Item("office chair", tuple(parts))
 
 
@@ -98,7 +101,9 @@ def bed(rng: np.random.Generator) -> Item:
     parts = [
         Part("frame", rounded_box(width, length, frame_m - 0.1, 0.015, 1).at(z=0.1), finish),
         Part("headboard", rounded_box(width, 0.06, rng.uniform(0.85, 1.1), 0.02, 1).at(y=length / 2 - 0.03), finish),
-        Part("mattress", rounded_box(width - 0.06, length - 0.1, mattress_m, 0.05).at(y=-0.02, z=frame_m - 0.06), white),
+        Part(
+            "mattress", rounded_box(width - 0.06, length - 0.1, mattress_m, 0.05).at(y=-0.02, z=frame_m - 0.06), white
+        ),
     ]
     parts += legs("foot", box(0.06, 0.06, 0.11), square(width, length, 0.07), finish)
     blanket = rounded_box(width - 0.02, length * 0.66, mattress_m * 0.7, 0.045)
@@ -114,7 +119,10 @@ def bed(rng: np.random.Generator) -> Item:
 def pouf(rng: np.random.Generator) -> Item:
     """Round upholstered stool."""
     radius, height_m = rng.uniform(0.19, 0.26), rng.uniform(0.32, 0.42)
-    bulge = [(radius * (1 + 0.1 * float(np.sin(np.pi * t))), 0.03 + (height_m - 0.06) * float(t)) for t in np.linspace(0, 1, 9)]
+    bulge = [
+        (radius * (1 + 0.1 * float(np.sin(np.pi * t))), 0.03 + (height_m - 0.06) * float(t))
+        for t in np.linspace(0, 1, 9)
+    ]
     profile = [(0, 0), (radius * 0.93, 0), *bulge, (radius * 0.9, height_m), (0, height_m)]
     colour = muted(rng)
     button = superellipsoid(0.05, 0.05, 0.02, 1, 1, 12).at(z=height_m - 0.008)

@@ -160,7 +160,12 @@ def _door(rng: np.random.Generator, place: Opening) -> Item:
         _panel(left, top, right, top + 0.07, 0.035, -0.035),
     ]
     raised = [_panel(left + 0.14, z, right - 0.14, z + high, 0.008, -0.028) for z, high in ((0.2, 0.65), (1.1, 0.8))]
-    grip = joined([_panel(right - 0.085, 1.0, right - 0.065, 1.02, 0.05, -0.07), _panel(right - 0.19, 0.998, right - 0.065, 1.022, 0.018, -0.088)])
+    grip = joined(
+        [
+            _panel(right - 0.085, 1.0, right - 0.065, 1.02, 0.05, -0.07),
+            _panel(right - 0.19, 0.998, right - 0.065, 1.022, 0.018, -0.088),
+        ]
+    )
     parts = (
         Part("frame", joined(frame), finish),
         Part("leaf", _panel(left, 0.005, right, top, 0.02, -0.02), finish),

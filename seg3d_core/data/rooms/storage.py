@@ -67,7 +67,9 @@ def dresser(rng: np.random.Generator) -> Item:
 
 def nightstand(rng: np.random.Generator) -> Item:
     """Small cabinet beside a bed."""
-    return cabinet(rng, "nightstand", rng.uniform(0.4, 0.5), rng.uniform(0.36, 0.42), rng.uniform(0.45, 0.55), "bedside")
+    return cabinet(
+        rng, "nightstand", rng.uniform(0.4, 0.5), rng.uniform(0.36, 0.42), rng.uniform(0.45, 0.55), "bedside"
+    )
 
 
 def wardrobe(rng: np.random.Generator) -> Item:

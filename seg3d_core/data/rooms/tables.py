@@ -46,7 +46,14 @@ def round_table(rng: np.random.Generator, name: str, diameter_m: float, height_m
     radius, thickness = diameter_m / 2, rng.uniform(0.02, 0.035)
     edge = thickness * 0.3
     top = revolution(
-        [(0, 0), (radius - edge, 0), (radius, edge), (radius, thickness - edge), (radius - edge, thickness), (0, thickness)],
+        [
+            (0, 0),
+            (radius - edge, 0),
+            (radius, edge),
+            (radius, thickness - edge),
+            (radius - edge, thickness),
+            (0, thickness),
+        ],
         48,
     )
     foot = revolution([(0, 0), (radius * 0.55, 0), (radius * 0.55, 0.012), (0.05, 0.035), (0, 0.035)], 32)

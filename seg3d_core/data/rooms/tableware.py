@@ -30,7 +30,9 @@ def mug(rng: np.random.Generator) -> Item:
     ]  # fmt: skip
     finish = _glaze(rng)
     turn = np.linspace(-0.45 * np.pi, 0.45 * np.pi, 11)
-    bow = [(radius * 0.9 + 0.032 * float(np.cos(a)), 0.0, height_m * 0.5 + 0.3 * height_m * float(np.sin(a))) for a in turn]
+    bow = [
+        (radius * 0.9 + 0.032 * float(np.cos(a)), 0.0, height_m * 0.5 + 0.3 * height_m * float(np.sin(a))) for a in turn
+    ]
     return Item("mug", (Part("body", revolution(profile), finish), Part("handle", tube(bow, 0.005), finish)))
 
 
@@ -41,7 +43,13 @@ def bottle(rng: np.random.Generator) -> Item:
     bend = np.linspace(0, 1, 8)
     blend = radius + (neck - radius) * (3 * bend**2 - 2 * bend**3)
     heights = shoulder + bend * height_m * 0.18
-    profile = [(0, 0), (radius, 0), *zip(blend.tolist(), heights.tolist(), strict=True), (neck, height_m), (0, height_m)]
+    profile = [
+        (0, 0),
+        (radius, 0),
+        *zip(blend.tolist(), heights.tolist(), strict=True),
+        (neck, height_m),
+        (0, height_m),
+    ]
     label = revolution([(0, 0), (radius + 0.0008, 0), (radius + 0.0008, shoulder * 0.5), (0, shoulder * 0.5)])
     parts = (
         Part("body", revolution(profile), plain(pick(rng, ((0.12, 0.3, 0.16), (0.35, 0.2, 0.08), vivid(rng))))),
@@ -66,7 +74,9 @@ def bowl(rng: np.random.Generator) -> Item:
         angle, place = number * 1.257 + rng.uniform(0, 0.3), radius * 0.5
         ball = superellipsoid(size, size, size * rng.uniform(0.88, 1.0), 1, 1, 20)
         fruit = ball.at(place * float(np.cos(angle)), place * float(np.sin(angle)), height_m * 0.32)
-        parts.append(Part(f"fruit {number + 1}", fruit, speckled(rng, pick(rng, FRUITS), pick(rng, FRUITS, 0.02), 0.05)))
+        parts.append(
+            Part(f"fruit {number + 1}", fruit, speckled(rng, pick(rng, FRUITS), pick(rng, FRUITS, 0.02), 0.05))
+        )
     return Item("bowl", tuple(parts))
 
 
