@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from jaxtyping import Float, Float32
-from seg3d_core.colours import instance_colours
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from seg3d_core.colours import instance_colours
 from seg3d_core.geometry.boxes import EDGES, OrientedBox, oriented_box
 from seg3d_core.types import Instances
 from seg3d_ros.conversions.stamps import header
@@ -62,16 +62,16 @@ class InstanceMarkers:
         """
         head = header(instances.cloud.frame_id, instances.cloud.stamp_ns)
         colours = instance_colours(instances.instance_ids)
-        rows = np.flatnonzero(instances.masks.any(axis=1))
-        shown = set(instances.instance_ids[rows].tolist())
+        members = {row: index for row in range(len(instances)) if len(index := np.flatnonzero(instances.masks[row]))}
+        shown = {int(instances.instance_ids[row]) for row in members}
         markers = [
             Marker(header=head, ns=kind, id=gone, action=Marker.DELETE)
             for gone in sorted(self._shown - shown)
             for kind in _KINDS
         ]
-        limit = min(self._max_points_per_instance, self._max_points // max(len(rows), 1))
-        for row in rows:
-            points = instances.cloud.points[instances.masks[row]]
+        limit = min(self._max_points_per_instance, self._max_points // max(len(members), 1))
+        for row, index in members.items():
+            points = instances.cloud.points[index]
             number, score = int(instances.instance_ids[row]), float(instances.scores[row])
             box = oriented_box(points, self._up)
             colour = _colour(colours[row])

@@ -133,3 +133,19 @@ def pack_rgb(rgb, packed):  # type: ignore[no-untyped-def]
                 clipped = min(value, np.float32(1))
             word = (word << np.uint32(8)) | np.uint32(clipped * np.float32(255) + np.float32(0.5))
         packed[index] = word
+
+
+@njit(cache=True, nogil=True)
+def place_columns(columns, at, points):  # type: ignore[no-untyped-def]
+    """Copy (N, K) words into the words of (N, W) that begin at ``at``."""
+    for index in range(points.shape[0]):
+        for column in range(columns.shape[1]):
+            points[index, at + column] = columns[index, column]
+
+
+@njit(cache=True, nogil=True)
+def deal_columns(table, rows, at, points):  # type: ignore[no-untyped-def]
+    """The same with the row of a (R, K) table that ``rows`` (N,) names for each point; -1 is the last row."""
+    for index in range(points.shape[0]):
+        for column in range(table.shape[1]):
+            points[index, at + column] = table[rows[index], column]

@@ -1,28 +1,38 @@
-"""``Cloud`` and ``Instances`` to sensor_msgs/PointCloud2: packed little-endian points, height 1, all finite."""
+"""``Cloud`` and ``Instances`` to sensor_msgs/PointCloud2: packed points, height 1, all finite."""
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
-from jaxtyping import Float32, Shaped
-from seg3d_core.colours import instance_colours
+from jaxtyping import Float32, UInt32
 from sensor_msgs.msg import PointCloud2, PointField
 
+from seg3d_core.colours import instance_colours
 from seg3d_core.types import Cloud, Instances
-from seg3d_ros.conversions.cloud_kernels import pack_rgb
+from seg3d_ros.conversions.cloud_kernels import deal_columns, pack_rgb, place_columns
 from seg3d_ros.conversions.payload import write_bytes
 from seg3d_ros.conversions.stamps import header
 
-_DATATYPES = {"<f4": PointField.FLOAT32, "<u4": PointField.UINT32}
+_NORMALS = ("normal_x", "normal_y", "normal_z")
 
 
 def cloud_to_message(cloud: Cloud) -> PointCloud2:
     """x y z FLOAT32, then rgb (0x00RRGGBB in a FLOAT32) and normal_x normal_y normal_z where the cloud has them."""
-    columns: list[tuple[str, Shaped[np.ndarray, " N"]]] = list(zip("xyz", cloud.points.T, strict=True))
+    names = (
+        "x",
+        "y",
+        "z",
+        *(("rgb",) if cloud.rgb is not None else ()),
+        *(_NORMALS if cloud.normals is not None else ()),
+    )
+    points = np.empty((len(cloud), len(names)), np.uint32)
+    place_columns(_words(cloud.points), 0, points)
     if cloud.rgb is not None:
-        columns.append(("rgb", packed_rgb(cloud.rgb)))
+        place_columns(_packed(cloud.rgb)[:, None], names.index("rgb"), points)
     if cloud.normals is not None:
-        columns += zip(("normal_x", "normal_y", "normal_z"), cloud.normals.T, strict=True)
-    return _message(cloud, columns)
+        place_columns(_words(cloud.normals), names.index("normal_x"), points)
+    return _message(cloud, points, dict.fromkeys(names, PointField.FLOAT32))
 
 
 def instances_to_message(instances: Instances) -> PointCloud2:
@@ -30,42 +40,41 @@ def instances_to_message(instances: Instances) -> PointCloud2:
 
     ``rgb`` is the colour of the instance, the same as in markers and pictures; grey where there is none.
     """
-    cloud = instances.cloud
-    # One colour per instance and one for "none" are packed, then dealt out.
+    # What the points of one instance share is a row of a table; the last row is for points of none.
     ids = np.append(instances.instance_ids, np.int32(0))
-    colours = packed_rgb(instance_colours(ids))
-    columns: list[tuple[str, Shaped[np.ndarray, " N"]]] = list(zip("xyz", cloud.points.T, strict=True))
-    columns += [
-        ("rgb", colours[instances.labels]),
-        ("instance_id", instances.point_ids.astype("<u4")),
-        ("score", instances.point_scores),
-    ]
-    return _message(cloud, columns)
+    scores = np.append(instances.scores, np.float32(0))
+    table = np.stack([_packed(instance_colours(ids)), ids.astype(np.uint32), scores.view(np.uint32)], axis=1)
+    cloud = instances.cloud
+    points = np.empty((len(cloud), 6), np.uint32)
+    place_columns(_words(cloud.points), 0, points)
+    deal_columns(table, instances.labels, 3, points)
+    types = dict.fromkeys(("x", "y", "z", "rgb"), PointField.FLOAT32)
+    return _message(cloud, points, types | {"instance_id": PointField.UINT32, "score": PointField.FLOAT32})
 
 
-def packed_rgb(rgb: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, " N"]:
-    """Colour in 0..1 (clipped) as the bits 0x00RRGGBB of a float, the way PCL and RViz expect it."""
+def _words(values: Float32[np.ndarray, "N K"]) -> UInt32[np.ndarray, "N K"]:
+    return np.ascontiguousarray(values).view(np.uint32)
+
+
+def _packed(rgb: Float32[np.ndarray, "N 3"]) -> UInt32[np.ndarray, " N"]:
     packed = np.empty(len(rgb), np.uint32)
     pack_rgb(np.ascontiguousarray(rgb), packed)
-    return packed.view(np.float32)
+    return packed
 
 
-def _message(cloud: Cloud, columns: list[tuple[str, Shaped[np.ndarray, " N"]]]) -> PointCloud2:
-    codes = ["<u4" if values.dtype == np.uint32 else "<f4" for _, values in columns]
-    points = np.empty(len(cloud), [(name, code) for (name, _), code in zip(columns, codes, strict=True)])
-    for name, values in columns:
-        points[name] = values
+def _message(cloud: Cloud, points: UInt32[np.ndarray, "N W"], types: dict[str, int]) -> PointCloud2:
+    step = 4 * len(types)
     return PointCloud2(
         header=header(cloud.frame_id, cloud.stamp_ns),
         height=1,
         width=len(cloud),
         fields=[
-            PointField(name=name, offset=4 * place, datatype=_DATATYPES[code], count=1)
-            for place, ((name, _), code) in enumerate(zip(columns, codes, strict=True))
+            PointField(name=name, offset=4 * place, datatype=kind, count=1)
+            for place, (name, kind) in enumerate(types.items())
         ],
-        is_bigendian=False,
-        point_step=points.itemsize,
-        row_step=points.nbytes,
+        is_bigendian=sys.byteorder == "big",
+        point_step=step,
+        row_step=step * len(cloud),
         data=write_bytes(points),
         is_dense=True,
     )
