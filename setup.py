@@ -50,7 +50,10 @@ setup(
         "pyyaml>=6",
         "pydantic>=2.7",
         "jaxtyping>=0.3.2",
+        "annotated-types",
         "rosbags>=0.10.4",
+        # Reads sqlite3 bags for rosbags and raises its own errors.
+        "apsw",
         "transforms3d>=0.4.2",
     ],
     extras_require={
@@ -59,6 +62,7 @@ setup(
             f"ros-{package} ; platform_machine == 'x86_64' and python_version >= '3.11' and python_version < '3.13'"
             for package in (
                 "rclpy[fastrtps]",
+                "ament-package",
                 "builtin-interfaces",
                 "diagnostic-msgs",
                 "geometry-msgs",
@@ -74,7 +78,18 @@ setup(
         ],
         # Nothing needs it yet. Any build will do, so ./run keeps the one that is there and it is not in the lock.
         "torch": ["torch>=2.6"],
-        "test": ["pytest", "pytest-timeout", "hypothesis", "beartype", "ruff", "mypy", "import-linter"],
+        "test": [
+            "pytest",
+            "pytest-timeout",
+            "hypothesis",
+            "beartype",
+            "ruff",
+            "mypy",
+            "import-linter",
+            "colcon-core",
+            "colcon-recursive-crawl",
+            "colcon-ros",
+        ],
     },
     entry_points={
         "console_scripts": [
@@ -82,6 +97,7 @@ setup(
             "scene_node = seg3d_ros.scene_node:main",
             "fusion_node = seg3d_ros.fusion_node:main",
             "source_node = seg3d_ros.source_node:main",
+            "bag_source_node = seg3d_ros.bag_source_node:main",
         ],
     },
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from seg3d_core.config import Config
+from seg3d_ros.bag_source_node import BagSourceConfig
 from seg3d_ros.parameters import ParameterSpec, parameter_specs
 from seg3d_ros.settings import FusionNodeConfig, SceneNodeConfig
 from seg3d_ros.source_node import SourceConfig
@@ -25,6 +26,7 @@ NODES: dict[str, type[Config]] = {
     "scene_node": SceneNodeConfig,
     "fusion_node": FusionNodeConfig,
     "source_node": SourceConfig,
+    "bag_source_node": BagSourceConfig,
 }
 NOTICE = "Written by `./run docs` from the code; edit the config classes and seg3d_ros/topics.py instead."
 

@@ -18,7 +18,7 @@ class Endpoint:
         meaning: what it carries and when it is there.
     """
 
-    node: Literal["scene_node", "fusion_node", "both", "source_node"]
+    node: Literal["scene_node", "fusion_node", "both", "source_node", "bag_source_node"]
     kind: Literal["subscribes", "publishes", "serves"]
     name: str
     type: str
@@ -127,6 +127,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "camera_pose",
         "geometry_msgs/PoseStamped",
         "Where the optical camera frame was, in map.",
+    ),
+    Endpoint(
+        "bag_source_node",
+        "publishes",
+        "(recorded)",
+        "(recorded)",
+        "Every recorded topic whose type is installed, latched.",
+    ),
+    Endpoint("bag_source_node", "publishes", "/clock", "rosgraph_msgs/Clock", "The recording's time."),
+    Endpoint(
+        "bag_source_node",
+        "publishes",
+        "camera_pose",
+        "geometry_msgs/PoseStamped",
+        "Pose of `camera_frame` in `fixed_frame`, from the recorded tf.",
     ),
 )
 
