@@ -94,7 +94,10 @@ class GraphConfig(Config):
     max_border_bend: float = Field(
         0.04, ge=0, le=2, description="Patches join while the mean bend along their common border is below this."
     )
-    min_area_m2: float = Field(0.006, ge=0, le=10, description="Objects with less visible surface (m2) are dropped.")
+    flat_item_contrast: float = Field(
+        0.12, ge=0, le=1, description="Colour difference that sets a flat item apart from its surface; 0 = off."
+    )
+    min_area_m2: float = Field(0.008, ge=0, le=10, description="Objects with less visible surface (m2) are dropped.")
     max_instances: int = Field(256, ge=1, le=65_535, description="At most this many instances, largest first.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from seg3d_core.baselines.flat_items import split_flat_items
 from seg3d_core.baselines.region_merging import merge_regions
 from seg3d_core.config import GraphConfig
 from seg3d_core.geometry.superpoints import SurfaceGraph, sample_superpoints, surface_graph
@@ -18,8 +19,9 @@ class GraphSegmenter:
     """Felzenszwalb & Huttenlocher's segmentation, made into objects.
 
     The surface is over-segmented into patches (``superpoints``), patches join along borders that bend little or
-    outward (``region_merging``), and what shows enough surface is an instance: objects, and the floor, walls and
-    table tops they stand on. Instances do not overlap. Deterministic, and indifferent to the order of the points but
+    outward (``region_merging``), what only colour sets apart on large flat surfaces is taken out (``flat_items``), and
+    what shows enough surface is an instance: objects, and the floor, walls and table tops that they stand on.
+    Instances do not overlap. Deterministic, and indifferent to the order of the points but
     for the rounding of voxel means.
     """
 
@@ -29,16 +31,17 @@ class GraphSegmenter:
     def segment(self, cloud: Cloud) -> Instances:
         """Instances of ``cloud``, best score first, ids 1..Q; none at all if nothing shows enough surface.
 
-        Scores are border contrast times support. Contrast is b / (b + i), with b the mean bend across the instance's
-        border to its neighbours (1, a right angle, where it touches nothing) and i the mean bend inside. Support is
-        a / (a + 0.007 m2), with a the visible surface.
+        Scores are border contrast times support. Contrast is b / (b + i), with i the mean bend inside and b the mean
+        bend across the border to neighbours: colour difference around a flat item, 1 (a right angle) where nothing
+        touches. Support is a / (a + 0.007 m2), with a the visible surface.
 
         Raises:
             InputError: fewer points than ``neighbours`` + 1, or points out of reach of voxel numbers.
         """
         graph = surface_graph(cloud, self._config)
         patches = sample_superpoints(graph, self._config)
-        regions = merge_regions(graph, patches, self._config.max_border_bend)
+        objects = merge_regions(graph, patches, self._config.max_border_bend)
+        graph, regions = split_flat_items(graph, objects, self._config)
         areas = np.bincount(regions) * graph.surface.voxel_size_m**2
         scores = _contrast(graph, regions) * areas / (areas + _HALF_SUPPORT_M2)
         ranked = _ranking(areas, scores, self._config)

@@ -75,10 +75,15 @@ def cloud_superpoints(cloud: Cloud, config: GraphConfig) -> Int32[np.ndarray, " 
 
 def sample_superpoints(graph: SurfaceGraph, config: GraphConfig) -> Int32[np.ndarray, " S"]:
     """Superpoint of each sample of the graph, dense from 0 in order of first appearance."""
+    return partition(graph, config.k, config.min_samples)
+
+
+def partition(graph: SurfaceGraph, k: float, min_samples: int) -> Int32[np.ndarray, " S"]:
+    """Felzenszwalb & Huttenlocher's partition of any weighted graph, dense from 0 in order of first appearance."""
     # Weights are ordered in steps of 2^-15: a radix sort, 10 times faster than one of floats, ties by position.
     steps = np.minimum(graph.weights * np.float32(1 << 15), np.float32(65_535)).astype(np.uint16)
     order = np.argsort(steps, kind="stable")
-    roots = felzenszwalb(len(graph.surface), graph.a, graph.b, graph.weights, order, config.k, config.min_samples)
+    roots = felzenszwalb(len(graph.surface), graph.a, graph.b, graph.weights, order, k, min_samples)
     return _dense(roots)
 
 
