@@ -113,12 +113,21 @@ class TsdfVolume:
     def _refresh(self) -> None:
         """Read the surface anew wherever blocks came, changed or went."""
         rows = self._grid.take_changes()
-        keys = self._grid.keys[rows]
-        around = self._grid.buffers_around(rows)
+        fresh = self._read(rows) if len(rows) else _Surface.empty()
+        self._surface = self._surface.updated(self._grid.keys, fresh)
+
+    def _read(self, rows: Int64[np.ndarray, " C"]) -> _Surface:
+        keys, values = self._grid.keys[rows], self._grid.read(rows)
         points, rgb, normals, counts = extract_surface(
-            *self._grid.values(), around, keys, self._config.voxel_size_m, self._config.min_weight
+            values.tsdf,
+            values.weight,
+            values.colour,
+            values.around,
+            keys,
+            self._config.voxel_size_m,
+            self._config.min_weight,
         )
-        self._surface = self._surface.updated(self._grid.keys, _Surface(keys, counts, points, rgb, normals))
+        return _Surface(keys, counts, points, rgb, normals)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import open3d.core as o3c
-from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 from open3d.t.geometry import Image, VoxelBlockGrid
 
 from seg3d_core.config import FusionConfig
@@ -18,12 +19,26 @@ from seg3d_core.types import RgbdFrame
 
 RESOLUTION = 8
 """Voxels along an edge of a block."""
-BLOCK_BYTES = RESOLUTION**3 * 5 * 4
-"""Memory of a block: distance, weight and three colour channels, float32. Open3D would take uint16 for weight and
-colour, but it then truncates in each running mean, and surfaces seen often go dark."""
-
 _BATCH = 512
 """Blocks per call into Open3D, which wants room for all blocks of a call as if none were there yet."""
+_ATTRIBUTES = ("tsdf", "weight", "color")
+
+
+@dataclass(frozen=True, eq=False)
+class BlockValues:
+    """Values of some blocks, by buffer; voxel (x, y, z) is element (z * 8 + y) * 8 + x.
+
+    Attributes:
+        tsdf: signed distance in truncation lengths, growing towards the sensor.
+        weight: how often the voxel was seen.
+        colour: mean colour, 0..255.
+        around: buffers of and around each block asked for, see ``neighbour_rows``; -1 for no block.
+    """
+
+    tsdf: Float32[np.ndarray, "A 512"]
+    weight: Float32[np.ndarray, "A 512"]
+    colour: Float32[np.ndarray, "A 512 3"]
+    around: Int32[np.ndarray, "C 27"]
 
 
 class BlockGrid:
@@ -41,7 +56,8 @@ class BlockGrid:
         self._config = config
         self._device = _open_device(config.device)
         self._grid = VoxelBlockGrid(
-            attr_names=("tsdf", "weight", "color"),
+            attr_names=_ATTRIBUTES,
+            # uint16 for weight and colour would save memory, but each running mean is truncated to it: colours go dark.
             attr_dtypes=(o3c.float32, o3c.float32, o3c.float32),
             attr_channels=((1,), (1,), (3,)),
             voxel_size=config.voxel_size_m,
@@ -78,11 +94,17 @@ class BlockGrid:
         K[:2, 2] += 0.5
         intrinsics, extrinsics = (o3c.Tensor.from_numpy(matrix) for matrix in (K, invert(frame.T_world_camera)))
         depth, colour = (self._image(image) for image in (frame.depth_m, frame.rgb))
-        truncation_m = self._config.truncation_voxels
         for start in range(0, len(keys), _BATCH):
             blocks = self._tensor(unpack_keys(keys[start : start + _BATCH]))
             self._grid.integrate(
-                blocks, depth, colour, intrinsics, extrinsics, 1.0, self._config.max_depth_m, truncation_m
+                blocks,
+                depth,
+                colour,
+                intrinsics,
+                extrinsics,
+                depth_scale=1.0,
+                depth_max=self._config.max_depth_m,
+                trunc_voxel_multiplier=self._config.truncation_voxels,
             )
         self._frames += 1
         rows = np.searchsorted(self.keys, keys)
@@ -99,18 +121,27 @@ class BlockGrid:
         self._forgotten = np.zeros(0, np.int64)
         return np.flatnonzero(stale)
 
-    def buffers_around(self, rows: Int64[np.ndarray, " C"]) -> Int32[np.ndarray, "C 27"]:
-        """Where the values of the blocks of ``rows`` and their neighbours lie in ``values``; -1 for no block."""
+    def read(self, rows: Int64[np.ndarray, " C"]) -> BlockValues:
+        """The values of the blocks of ``rows`` and of their neighbours, in host memory."""
+        around = self._buffers_around(rows)
+        if self._config.device != "cpu":
+            return self._fetch(around)
+        tsdf, weight, colour = (_flat(self._grid.attribute(name).numpy()) for name in _ATTRIBUTES)
+        return BlockValues(tsdf, weight, colour, around)
+
+    def _buffers_around(self, rows: Int64[np.ndarray, " C"]) -> Int32[np.ndarray, "C 27"]:
         near = neighbour_rows(self.keys, self.keys[rows])
-        buffers: Int32[np.ndarray, "C 27"] = np.append(self._buffers, np.int32(-1))[near]
+        buffers: Int32[np.ndarray, "C 27"] = np.append(self._buffers, np.int32(-1))[near]  # row -1 has buffer -1
         return buffers
 
-    def values(
-        self,
-    ) -> tuple[Float32[np.ndarray, "A 512"], Float32[np.ndarray, "A 512"], Float32[np.ndarray, "A 512 3"]]:
-        """Distances (in truncation lengths), weights and colours (0..255); views when the blocks are in host memory."""
-        tsdf, weight, colour = (self._grid.attribute(name).cpu().numpy() for name in ("tsdf", "weight", "color"))
-        return tsdf.reshape(len(tsdf), -1), weight.reshape(len(tsdf), -1), colour.reshape(len(tsdf), -1, 3)
+    def _fetch(self, around: Int32[np.ndarray, "C 27"]) -> BlockValues:
+        """Copies of the blocks that ``around`` names, which is renumbered to them."""
+        used, renumbered = np.unique(around[around >= 0], return_inverse=True)
+        index = self._tensor(used.astype(np.int64))
+        copied = around.copy()
+        copied[around >= 0] = renumbered
+        tsdf, weight, colour = (_flat(self._grid.attribute(name)[index].cpu().numpy()) for name in _ATTRIBUTES)
+        return BlockValues(tsdf, weight, colour, copied)
 
     def _admit(self, keys: Int64[np.ndarray, " K"], camera_m: Float64[np.ndarray, "3"]) -> None:
         """Make sure that all of ``keys`` (ascending) have a block."""
@@ -137,7 +168,7 @@ class BlockGrid:
             return
         # Open3D hands a freed block out again with its old values in it.
         buffers = self._tensor(self._buffers[rows].astype(np.int64))
-        for name in ("tsdf", "weight", "color"):
+        for name in _ATTRIBUTES:
             self._grid.attribute(name)[buffers] = 0.0
         self._grid.hashmap().erase(self._tensor(unpack_keys(self.keys[rows])))
         self._forgotten = np.append(self._forgotten, self.keys[rows])
@@ -156,11 +187,17 @@ class BlockGrid:
         self._last_seen = np.insert(self._last_seen, at, 0)
         self._buffers = np.insert(self._buffers, at, buffers.cpu().numpy())
 
-    def _tensor(self, array: Int32[np.ndarray, "..."] | Int64[np.ndarray, "..."] | Bool[np.ndarray, "..."]) -> Any:
+    def _tensor(self, array: Int32[np.ndarray, "..."] | Int64[np.ndarray, "..."]) -> Any:
         return o3c.Tensor.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
     def _image(self, pixels: Float32[np.ndarray, "..."]) -> Any:
         return Image(o3c.Tensor.from_numpy(np.ascontiguousarray(pixels))).to(self._device)
+
+
+def _flat(values: Float32[np.ndarray, "A 8 8 8 channels"]) -> Float32[np.ndarray, "..."]:
+    """One axis for the voxels of a block, and none for a single channel; a view."""
+    blocks, channels = len(values), values.shape[-1]
+    return values.reshape(blocks, RESOLUTION**3) if channels == 1 else values.reshape(blocks, RESOLUTION**3, channels)
 
 
 def _open_device(name: str) -> Any:

@@ -15,6 +15,7 @@ from seg3d_core.errors import ConfigError, DeviceError, InputError
 from seg3d_core.geometry.camera import Camera
 from seg3d_core.geometry.rectification import rectify
 from seg3d_core.geometry.tsdf import TsdfVolume
+from seg3d_core.geometry.tsdf_blocks import BlockGrid
 from seg3d_core.types import Cloud, RgbdFrame
 
 Surface = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -309,6 +310,12 @@ def test_cuda_gives_the_cloud_of_the_cpu() -> None:
     here, there = fused(sphere, device="cpu"), fused(sphere, device="cuda:0")
     assert abs(len(there) - len(here)) <= 0.001 * len(here)
     assert np.quantile(cKDTree(here.points).query(there.points)[0], 0.999) < 1e-4
+
+
+def test_blocks_copied_from_a_device_give_the_same_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_place = fused(sphere, VIEWS[:3])
+    monkeypatch.setattr(BlockGrid, "read", lambda self, rows: self._fetch(self._buffers_around(rows)))
+    np.testing.assert_array_equal(fused(sphere, VIEWS[:3]).points, in_place.points)
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
