@@ -84,7 +84,7 @@ class PointRecords:
         has_source = self.is_organised or not finite.all()
         return Cloud(
             points[keep],
-            None if self.rgb is None else _unit_range(self.rgb)[keep],
+            None if self.rgb is None else _unit_range(self.rgb[keep]),
             None if self.normals is None else _unit_length(self.normals[keep]),
             self.frame_id,
             self.stamp_ns,
@@ -139,9 +139,10 @@ def _finite_points(points: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[n
         raise InputError(f"all {len(points)} points have NaN or infinite coordinates")
     if not finite.all():
         logger.warning("dropped %d of %d points with NaN or infinite coordinates", (~finite).sum(), len(points))
-    rounding = np.abs(points[finite] - single[finite]).max()
-    if rounding > _ROUNDING_LIMIT_M:
-        logger.warning("coordinates are so large that single precision moves points by up to %.3g m", rounding)
+    if points.dtype.itemsize > 4:
+        rounding = np.abs(points[finite] - single[finite]).max()
+        if rounding > _ROUNDING_LIMIT_M:
+            logger.warning("coordinates are so large that single precision moves points by up to %.3g m", rounding)
     return single, finite
 
 
@@ -159,7 +160,7 @@ def _unit_range(rgb: NDArray[Any]) -> NDArray[np.float32]:
 
 def _unit_length(normals: NDArray[Any]) -> NDArray[np.float32]:
     """Normals scaled to length 1 where they are not; zero where the file has none (its NaN and zeros), logged."""
-    lengths = np.linalg.norm(normals.astype(np.float64), axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", normals, normals, dtype=np.float64))[:, None]
     unknown = ~(np.isfinite(lengths) & (lengths > 0))
     if unknown.any():
         logger.warning("%d of %d normals are zero or NaN and stay zero: unknown", unknown.sum(), len(normals))

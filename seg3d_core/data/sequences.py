@@ -25,13 +25,12 @@ _LAYOUTS = (
 
 @runtime_checkable
 class RgbdSequence(Protocol):
-    """Posed RGB-D frames in the order of time, each made or read when it is asked for.
+    """Posed RGB-D frames in the order of time, each made or read when it is asked for."""
 
-    Attributes:
-        up: unit vector against gravity in the world frame.
-    """
-
-    up: Float64[np.ndarray, " 3"]
+    @property
+    def up(self) -> Float64[np.ndarray, " 3"]:
+        """Unit vector against gravity in the world frame."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -115,6 +115,16 @@ def test_the_colour_range_is_decided_by_the_type(tmp_path: Path) -> None:
         read_cloud(tmp_path / "wide.npz")
 
 
+def test_colours_of_dropped_points_do_not_matter(tmp_path: Path) -> None:
+    nothing = [np.nan] * 3
+    np.savez(tmp_path / "a.npz", xyz=np.array([[nothing, [0, 0, 1]]]), rgb=np.array([[nothing, [1, 0, 0]]]))
+    cloud = read_cloud(tmp_path / "a.npz")
+    assert (cloud.rgb.tolist(), cloud.source_index.tolist()) == ([[1, 0, 0]], [1])
+    np.savez(tmp_path / "b.npz", xyz=np.zeros((1, 3)), rgb=np.array([nothing]))
+    with pytest.raises(InputError, match=r"float colours are nan\.\.nan, expected 0\.\.1$"):
+        read_cloud(tmp_path / "b.npz")
+
+
 def test_normals_are_brought_to_length_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     np.savez(tmp_path / "a.npz", xyz=np.zeros((2, 3)), normals=np.array([[0, 3.0, 4.0], [0, 0, 0]]))
     with caplog.at_level(logging.WARNING):
