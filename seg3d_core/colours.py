@@ -27,8 +27,8 @@ def instance_colours(instance_ids: Int32[np.ndarray, " Q"]) -> Float32[np.ndarra
 def _palette() -> Float32[np.ndarray, "P 3"]:
     """Colours in the order of ids: each is the one farthest from grey and from all before it.
 
-    Distances are Euclidean in OKLab (B. Ottosson 2020), the smaller of the normal one and, weighted, the one without the
-    red-green axis, so that ids also differ in lightness or blueness. The first ids get the strongest contrast.
+    Distances are Euclidean in OKLab (B. Ottosson 2020), the smaller of the normal one and, weighted, the one without
+    the red-green axis, so that ids also differ in lightness or blueness. The first ids get the strongest contrast.
     """
     hue, lightness, chroma = np.meshgrid(
         np.arange(90) * 2 * np.pi / 90, np.linspace(0.45, 0.9, 10), np.linspace(0.08, 0.2, 6), indexing="ij"

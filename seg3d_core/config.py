@@ -133,7 +133,7 @@ class RoomConfig(Config):
     min_width_m: float = Field(3.6, ge=3, le=12, description="Smallest inner width (y) of a room, m.")
     max_width_m: float = Field(4.6, ge=3, le=12, description="Greatest inner width (y) of a room, m.")
     height_m: float = Field(2.6, ge=2.4, le=5, description="Floor to ceiling, m.")
-    things_per_m2: float = Field(5.0, ge=0, le=40, description="Small things per square metre of table or cabinet.")
+    things_per_m2: float = Field(4.0, ge=0, le=40, description="Small things per square metre of table or cabinet.")
     min_objects: int = Field(12, ge=1, le=200, description="A room has at least this many objects.")
     max_objects: int = Field(60, ge=5, le=400, description="A room has at most this many objects.")
 
@@ -153,7 +153,7 @@ class DepthNoiseConfig(Config):
     min_depth_m: float = Field(0.4, ge=0, le=5, description="Nearer surfaces return nothing, m.")
     max_depth_m: float = Field(5.0, gt=0, le=100, description="Farther surfaces return nothing, m.")
     grazing_deg: float = Field(
-        78.0, ge=10, le=90, description="Surfaces hit at this angle from the normal return nothing half of the time."
+        80.0, ge=10, le=90, description="Surfaces hit at this angle from the normal return nothing half of the time."
     )
     edge_dropout: float = Field(0.4, ge=0, le=1, description="Share of returns lost beside depth edges.")
     dropout: float = Field(0.002, ge=0, le=1, description="Share of returns lost anywhere.")

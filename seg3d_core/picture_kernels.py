@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+STEPS = np.array([(-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)])
+"""Rows and columns to the eight neighbours."""
+
 
 @njit(cache=True, nogil=True)
-def splat(pixels, depth_m, radius_px, bulge_m, nearest, owner):
+def splat(
+    pixels: np.ndarray,
+    depth_m: np.ndarray,
+    radius_px: np.ndarray,
+    bulge_m: float,
+    nearest: np.ndarray,
+    owner: np.ndarray,
+) -> None:
     """Draw points as round paraboloids into a depth buffer.
 
     A splat is deeper by ``bulge_m`` at its rim than in its middle, so that of neighbours on one surface the closest to
@@ -41,7 +51,46 @@ def splat(pixels, depth_m, radius_px, bulge_m, nearest, owner):
 
 
 @njit(cache=True, nogil=True)
-def edge_shade(nearest, reach_px, strength, shade):
+def close_gaps(
+    nearest: np.ndarray, owner: np.ndarray, reach_px: int, closed: np.ndarray, closed_owner: np.ndarray
+) -> None:
+    """Give pixels that look through a surface's gaps to that surface.
+
+    A pixel is in a gap when in at least seven of eight directions something clearly nearer lies within ``reach_px``;
+    it then gets the owner and the depth of the closest of them.
+
+    Args:
+        nearest, owner: (H, W) from ``splat``.
+        reach_px: widest gap's radius, px.
+        closed, closed_owner: (H, W) written.
+    """
+    height, width = nearest.shape
+    for row in range(height):
+        for column in range(width):
+            here = nearest[row, column]
+            limit = here * 0.985
+            found, best, best_row, best_column = 0, reach_px + 1, row, column
+            for turn in range(8):
+                down, right = STEPS[turn, 0], STEPS[turn, 1]
+                for step in range(1, reach_px + 1):
+                    r, c = row + down * step, column + right * step
+                    if not (0 <= r < height and 0 <= c < width):
+                        break
+                    if nearest[r, c] < limit:
+                        found += 1
+                        if step < best:
+                            best, best_row, best_column = step, r, c
+                        break
+                if found + 7 - turn < 7:
+                    break
+            if found < 7:
+                best_row, best_column = row, column
+            closed[row, column] = nearest[best_row, best_column]
+            closed_owner[row, column] = owner[best_row, best_column]
+
+
+@njit(cache=True, nogil=True)
+def edge_shade(nearest: np.ndarray, reach_px: int, strength: float, shade: np.ndarray) -> None:
     """Eye-dome lighting: darken what lies behind its neighbourhood (Boucheny 2009).
 
     Args:
@@ -59,8 +108,7 @@ def edge_shade(nearest, reach_px, strength, shade):
                 continue
             total = 0.0
             for turn in range(8):
-                other_row = row + reach_px * (turn // 3 - 1 if turn < 4 else (turn + 1) // 3 - 1)
-                other_column = column + reach_px * (turn % 3 - 1 if turn < 4 else (turn + 1) % 3 - 1)
+                other_row, other_column = row + reach_px * STEPS[turn, 0], column + reach_px * STEPS[turn, 1]
                 if 0 <= other_row < height and 0 <= other_column < width:
                     there = nearest[other_row, other_column]
                     if there < here:

@@ -20,6 +20,7 @@ SUPERSAMPLING = 2
 """Pictures are drawn this much larger and averaged down: smooth edges."""
 
 EDGE_STRENGTH = 9.0
+MAX_GAP_PX = 12
 LIGHT_OVER_SHOULDER = np.array([-0.35, -0.65, -0.65])
 """Towards the light, in the optical frame: from above, left of and behind the camera."""
 
@@ -99,7 +100,7 @@ def closing_size_m(points: Float32[np.ndarray, "N 3"]) -> float:
         return 0.01
     queries = points[:: max(1, len(points) // SPACING_SAMPLES)]
     distance_m, _ = cKDTree(points).query(queries, k=5)
-    return float(1.9 * np.median(distance_m[:, 4])) or 0.01
+    return float(1.7 * np.median(distance_m[:, 4])) or 0.01
 
 
 def _views(cloud: Cloud, ids: Int32[np.ndarray, " N"], up: Float64[np.ndarray, " 3"]) -> list[View]:
@@ -139,7 +140,10 @@ class _Canvas:
         shape = (camera.height * SUPERSAMPLING, camera.width * SUPERSAMPLING)
         nearest, owner = np.empty(shape, np.float32), np.empty(shape, np.int32)
         kernels.splat(pixels, depth_m, radius_px, size_m, nearest, owner)
-        return nearest, owner
+        closed, closed_owner = np.empty_like(nearest), np.empty_like(owner)
+        gap_px = min(MAX_GAP_PX, int(np.ceil(np.median(radius_px)))) if len(radius_px) else 1
+        kernels.close_gaps(nearest, owner, gap_px, closed, closed_owner)
+        return closed, closed_owner
 
     def paint(self, rgb: Float32[np.ndarray, "N 3"]) -> UInt8[np.ndarray, "H W 3"]:
         """The picture in these colours, one per point of the cloud."""
@@ -156,7 +160,7 @@ class _Canvas:
             return np.ones(len(self._rows), np.float32)
         towards = self._view.T_world_camera[:3, :3] @ (LIGHT_OVER_SHOULDER / np.linalg.norm(LIGHT_OVER_SHOULDER))
         cosine = self._normals[self._rows] @ towards.astype(np.float32)
-        return np.asarray(np.float32(0.66) + np.float32(0.42) * np.maximum(cosine, 0), np.float32)
+        return np.asarray(np.float32(0.72) + np.float32(0.36) * np.maximum(cosine, 0), np.float32)
 
 
 def _captioned(image: UInt8[np.ndarray, "H W 3"], captions: list[str]) -> UInt8[np.ndarray, "H2 W 3"]:

@@ -34,7 +34,8 @@ OFFICE: tuple[Maker, ...] = (
     desk_things.clock, _small_plant,
 )  # fmt: skip
 SHELVED: tuple[Maker, ...] = (
-    tableware.vase, desk_things.packet, desk_things.clock, tableware.bowl, _small_plant, tableware.teapot, tableware.can,
+    tableware.vase, desk_things.packet, desk_things.clock, tableware.bowl, _small_plant, tableware.teapot,
+    tableware.can,
 )  # fmt: skip
 KINDS: dict[str, tuple[Maker, ...]] = {
     "table": MIXED, "dining": DINING, "desk": OFFICE, "bedside": MIXED, "media": MIXED, "sofa": (decor.cushion,),

@@ -17,8 +17,9 @@ from seg3d_core.data.rooms.meshes import (
     joined,
     revolution,
     rounded_box,
+    superellipsoid,
+    tube,
 )
-from seg3d_core.data.rooms.meshes import superellipsoid, tube
 
 
 def _shade(bottom: float, top: float, height_m: float) -> Mesh:
@@ -108,7 +109,8 @@ def _leaf(angle: float, base_m: float, rise: float, lean: float, width: float) -
 
 def _thickened(grid: Float64[np.ndarray, "A B 3"], thickness: float) -> Mesh:
     """Closed sheet around a grid of points."""
-    upper, lower = grid + (0, 0, thickness / 2), grid - (0, 0, thickness / 2)
+    half = np.array([0, 0, thickness / 2])
+    upper, lower = grid + half, grid - half
     ring = np.concatenate([upper, lower[:, ::-1], upper[:, :1]], axis=1)
     ends = [np.repeat(end.mean(axis=0)[None, None], ring.shape[1], axis=1) for end in (ring[0], ring[-1])]
     return cleaned(grid_mesh(np.concatenate([ends[0], ring, ends[1]])))

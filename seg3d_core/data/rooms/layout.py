@@ -234,7 +234,7 @@ def _bed_group(layout: Layout) -> None:
         return
     half, back = float(bed.bounds()[1][0]), float(bed.bounds()[1][1])
     stand = storage.nightstand(rng)
-    low, high = stand.bounds()
+    _, high = stand.bounds()
     for side in (-1, 1):
         x = side * (half + float(high[0]) + 0.05)
         layout.try_floor(stand, _pose_of(layout, bed_id) @ upright(x, back - float(high[1]), 0.0, 0.0))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import open3d as o3d
 from jaxtyping import Float32, Float64, Int64
+
+from seg3d_core.data.rooms.rays import Rays
 
 AMBIENT = np.array([0.55, 0.56, 0.58])
 """Light from all sides, slightly cool."""
@@ -39,7 +40,7 @@ CONTACT = 0.7
 
 
 def bake_light(
-    scene: o3d.t.geometry.RaycastingScene,
+    rays: Rays,
     corners: Float32[np.ndarray, "T 3 3"],
     normals: Float32[np.ndarray, "T 3 3"],
     lamps: Float64[np.ndarray, "L 3"],
@@ -48,7 +49,7 @@ def bake_light(
     """Light (red, green, blue factors for the albedo) at the three corners of every triangle.
 
     Args:
-        scene: all triangles.
+        rays: all triangles.
         corners: world frame, metres.
         normals: unit, outwards.
         lamps: points on the ceiling lamp; each gives an equal share of its light.
@@ -59,11 +60,11 @@ def bake_light(
     first, inverse = _distinct(points, directions)
     points, directions = points[first], directions[first]
     starts = points + np.float32(OFFSET_M) * directions
-    openness = _openness(scene, starts, directions)
+    openness = _openness(rays, starts, directions)
     light = AMBIENT * (0.85 + 0.15 * directions[:, 2:]) * openness[:, None]
     for sources, colour in ((lamps, LAMP), (window, SKY)):
         for source in sources.astype(np.float32):
-            light += _direct(scene, starts, directions, source)[:, None] * colour / len(sources)
+            light += _direct(rays, starts, directions, source)[:, None] * colour / len(sources)
     return _uncovered(light[inverse].reshape(corners.shape), openness[inverse].reshape(-1, 3)).astype(np.float32)
 
 
@@ -87,30 +88,31 @@ def _uncovered(
     is_free = openness > COVERED
     weights = is_free / np.maximum(is_free.sum(axis=1, keepdims=True), 1)
     filled = CONTACT * np.einsum("tc,tcr->tr", weights, light)[:, None]
-    return np.where(is_free[..., None] | ~is_free.any(axis=1)[:, None, None], light, filled)
+    is_hidden = ~np.any(is_free, axis=1, keepdims=True)
+    return np.where(np.logical_or(is_free, is_hidden)[..., None], light, filled)
 
 
 def _openness(
-    scene: o3d.t.geometry.RaycastingScene, starts: Float32[np.ndarray, "V 3"], normals: Float32[np.ndarray, "V 3"]
+    rays: Rays, starts: Float32[np.ndarray, "V 3"], normals: Float32[np.ndarray, "V 3"]
 ) -> Float64[np.ndarray, " V"]:
     """Share 0..1 of the half space over each point that is free nearby."""
     # A spiral over the unit disc, lifted to the half sphere, is spread like the cosine of the angle to the normal.
     number = np.arange(DIRECTIONS) + 0.5
     radius, turn = np.sqrt(number / DIRECTIONS), number * 2.399963
-    upright = np.abs(normals[:, [2]]) < 0.9
-    first = np.cross(normals, np.where(upright, np.float32([0, 0, 1]), np.float32([1, 0, 0])))
+    helpers = np.array([[0, 0, 1], [1, 0, 0]], np.float32)
+    first = np.cross(normals, helpers[(np.abs(normals[:, 2]) > 0.9).astype(np.int64)])
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(normals, first)
     total = np.zeros(len(starts))
     for r, angle in zip(radius, turn, strict=True):
-        x, y, z = np.float32([r * np.cos(angle), r * np.sin(angle), np.sqrt(1 - r * r)])
-        rays = np.concatenate([starts, x * first + y * second + z * normals], axis=1)
-        total += np.minimum(scene.cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy() / REACH_M, 1.0)
+        x, y, z = np.array([r * np.cos(angle), r * np.sin(angle), np.sqrt(1 - r * r)], np.float32)
+        hits = rays.cast(starts, x * first + y * second + z * normals)
+        total += np.minimum(hits.distance / REACH_M, 1.0)
     return np.asarray(total / DIRECTIONS)
 
 
 def _direct(
-    scene: o3d.t.geometry.RaycastingScene,
+    rays: Rays,
     starts: Float32[np.ndarray, "V 3"],
     normals: Float32[np.ndarray, "V 3"],
     source: Float32[np.ndarray, " 3"],
@@ -120,5 +122,5 @@ def _direct(
     distance_m = np.linalg.norm(towards, axis=1)
     cosine = np.maximum((towards * normals).sum(axis=1) / distance_m, np.float32(0))
     # Unit of the ray parameter is the way to the light: a hit before 1 is a shadow.
-    blocked = scene.test_occlusions(o3d.core.Tensor(np.concatenate([starts, towards], axis=1)), tfar=0.98).numpy()
+    blocked = rays.blocked(starts, towards, 0.98)
     return np.asarray(np.where(blocked, np.float32(0), cosine / np.maximum(distance_m, np.float32(0.5))))

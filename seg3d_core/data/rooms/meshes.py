@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -30,7 +31,7 @@ class Mesh:
 
     def at(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
         """This mesh shifted by metres."""
-        return Mesh(self.vertices + (x, y, z), self.triangles)
+        return Mesh(self.vertices + np.array([x, y, z]), self.triangles)
 
     def turned(self, axis: int, angle: float) -> Mesh:
         """This mesh turned about a coordinate axis (0 = x, 1 = y, 2 = z) by ``angle`` radians, right hand rule."""
@@ -127,8 +128,9 @@ def superellipsoid(
 def revolution(profile: Sequence[tuple[float, float]], segments: int = 28) -> Mesh:
     """Turn a profile of (radius, z) points about the z axis.
 
-    The profile runs counter-clockwise in the (radius, z) plane, from the axis at the bottom over the outside to the axis
-    at the top (or into the hollow and down to the axis), so that the mesh is closed. Bends over 40 degrees are edges.
+    The profile runs counter-clockwise in the (radius, z) plane, from the axis at the bottom over the outside to the
+    axis at the top (or into the hollow and down to the axis), so that the mesh is closed. Bends over 40 degrees
+    are edges.
     """
     points = np.asarray(profile, np.float64)
     steps = _unit(np.diff(points, axis=0))
@@ -138,7 +140,7 @@ def revolution(profile: Sequence[tuple[float, float]], segments: int = 28) -> Me
     turn[-1] = 0.0
     circle = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     bands = []
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, end in pairwise(cuts):
         band = points[start : end + 1]
         height = np.broadcast_to(band[None, :, 1:], (segments + 1, len(band), 1))
         bands.append(cleaned(grid_mesh(np.concatenate([circle[:, None] * band[None, :, :1], height], axis=2))))
@@ -158,8 +160,8 @@ def extrusion(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
     bottom = np.concatenate([flat, np.zeros((count + 1, 1))], axis=1)
     here, after = np.arange(count), np.roll(np.arange(count), -1)
     lid = np.stack([np.full(count, count), here, after], axis=1)
-    top = Mesh(bottom + (0, 0, height), lid)
-    side = np.stack([bottom[:-1], bottom[:-1] + (0, 0, height)], axis=1)
+    top = Mesh(bottom + np.array([0, 0, height]), lid)
+    side = np.stack([bottom[:-1], bottom[:-1] + np.array([0, 0, height])], axis=1)
     return joined([Mesh(bottom, lid[:, ::-1]), top, _welded(grid_mesh(np.concatenate([side, side[:1]])))])
 
 

@@ -1,4 +1,4 @@
-"""A furnished room: triangles with known objects and parts, rendered as RGB-D frames and sampled as a labelled cloud."""
+"""A furnished room: triangles with known objects and parts; RGB-D frames and labelled clouds of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import open3d as o3d
 from jaxtyping import Float32, Float64, Int32
 
 from seg3d_core.data.rooms import texture_kernels
 from seg3d_core.data.rooms.items import Placed
 from seg3d_core.data.rooms.lighting import bake_light
 from seg3d_core.data.rooms.materials import material_table
-from seg3d_core.data.rooms.shell import CEILING_ID, FLOOR_ID, WALL_IDS, Shell
+from seg3d_core.data.rooms.rays import Rays
+from seg3d_core.data.rooms.shell import CEILING_ID, FLOOR_ID, THICKNESS_M, WALL_IDS, Shell
 from seg3d_core.data.rooms.tessellation import tessellate
 from seg3d_core.geometry.camera import Camera
 from seg3d_core.types import IGNORE, Cloud, LabelledCloud, RgbdFrame
@@ -21,7 +21,7 @@ from seg3d_core.types import IGNORE, Cloud, LabelledCloud, RgbdFrame
 STRUCTURE_IDS = frozenset({FLOOR_ID, *WALL_IDS, CEILING_ID})
 """Instances that are the room itself: floor, walls, ceiling."""
 
-VIEWS = 64
+VIEWS = 32
 """Directions from which a surface point is looked at to decide whether it can be seen at all."""
 
 
@@ -77,13 +77,9 @@ class Room:
         return [one.instance_id for one in self.placed if one.instance_id not in STRUCTURE_IDS]
 
     @cached_property
-    def scene(self) -> o3d.t.geometry.RaycastingScene:
+    def rays(self) -> Rays:
         """All triangles for ray casting, in the order of ``corners``."""
-        # Inside, closed parts may touch: Embree needs no shared vertices, so the corners go in as they are.
-        scene = o3d.t.geometry.RaycastingScene()
-        triangles = np.arange(len(self.corners) * 3, dtype=np.uint32).reshape(-1, 3)
-        scene.add_triangles(o3d.core.Tensor(self.corners.reshape(-1, 3)), o3d.core.Tensor(triangles))
-        return scene
+        return Rays(self.corners)
 
     @cached_property
     def _light(self) -> Float32[np.ndarray, "T 3 3"]:
@@ -95,7 +91,7 @@ class Room:
         up = hole.bottom + shares[:, 1] * (hole.top - hole.bottom)
         local = np.stack([along, np.full(5, 0.03), up, np.ones(5)], axis=1)
         window = (local @ self.shell.wall_pose(self.shell.window_wall).T)[:, :3]
-        return bake_light(self.scene, self.corners, self.corner_normals, lamps, window)
+        return bake_light(self.rays, self.corners, self.corner_normals, lamps, window)
 
     @cached_property
     def _materials(self) -> Float32[np.ndarray, "M 10"]:
@@ -122,12 +118,11 @@ class Room:
         directions = camera.rays().reshape(-1, 3) @ T_world_camera[:3, :3].T.astype(np.float32)
         starts = np.broadcast_to(T_world_camera[:3, 3].astype(np.float32), directions.shape)
         # Rays have z = 1 in the camera frame, so the ray parameter is the depth.
-        hits = self.scene.cast_rays(o3d.core.Tensor(np.concatenate([starts, directions], axis=1)))
-        depth_m = hits["t_hit"].numpy()
-        is_hit = np.isfinite(depth_m)
-        depth_m = np.where(is_hit, depth_m, np.float32(0))
-        triangles = np.where(is_hit, hits["primitive_ids"].numpy().astype(np.int32), np.int32(IGNORE))
-        rgb = self._colours(triangles, starts + directions * depth_m[:, None], hits["primitive_uvs"].numpy())
+        hits = self.rays.cast(starts, directions)
+        is_hit = np.isfinite(hits.distance)
+        depth_m = np.where(is_hit, hits.distance, np.float32(0))
+        triangles = np.where(is_hit, hits.triangle.astype(np.int32), np.int32(IGNORE))
+        rgb = self._colours(triangles, starts + directions * depth_m[:, None], hits.uv)
         instances = np.where(is_hit, self.triangle_instance[triangles], np.int32(IGNORE))
         shape = (camera.height, camera.width)
         frame = RgbdFrame(depth_m.reshape(shape), camera, rgb.reshape(*shape, 3), T_world_camera, frame_id, stamp_ns)
@@ -177,10 +172,11 @@ class Room:
         """Whether any of some eyes in the room, 0.9 to 2 m high, sees each point from its outside."""
         half = np.array([self.shell.length_m / 2 - 0.15, self.shell.width_m / 2 - 0.15])
         seen = np.zeros(len(points), bool)
+        outer = np.array([self.shell.length_m, self.shell.width_m]) / 2 + THICKNESS_M - 0.001
+        is_inside = (np.abs(points[:, :2]) < outer).all(axis=1) & (points[:, 2] > -0.001)
         for _ in range(VIEWS):
             eye = np.array([*rng.uniform(-half, half), rng.uniform(0.9, 2.0)], np.float32)
             towards = eye - points
-            rows = np.flatnonzero(~seen & ((towards * normals).sum(axis=1) > 0))
-            rays = np.concatenate([points[rows] + 0.001 * normals[rows], towards[rows]], axis=1)
-            seen[rows] = ~self.scene.test_occlusions(o3d.core.Tensor(rays), tfar=1.0).numpy()
+            rows = np.flatnonzero(is_inside & ~seen & ((towards * normals).sum(axis=1) > 0))
+            seen[rows] = ~self.rays.blocked(points[rows] + np.float32(0.001) * normals[rows], towards[rows], 1.0)
         return seen

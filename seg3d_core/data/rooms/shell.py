@@ -7,8 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from seg3d_core.data.rooms.items import Item, Part, Placed, upright
-from seg3d_core.data.rooms.materials import METALS, WALL_PAINTS, WOODS, Material, fabric, muted, pick, picture, plain
-from seg3d_core.data.rooms.materials import planks, shaded, tiles, wood
+from seg3d_core.data.rooms.materials import (
+    METALS,
+    WALL_PAINTS,
+    WOODS,
+    Material,
+    fabric,
+    muted,
+    pick,
+    picture,
+    plain,
+    planks,
+    shaded,
+    tiles,
+    wood,
+)
 from seg3d_core.data.rooms.meshes import Mesh, box, joined, rounded_box
 
 THICKNESS_M = 0.12

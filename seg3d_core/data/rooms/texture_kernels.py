@@ -18,7 +18,7 @@ PICTURE = 9
 
 
 @njit(cache=True, nogil=True)
-def _lattice(x, y, z):
+def _lattice(x: int, y: int, z: int) -> float:
     """Pseudo-random number in 0..1 of an integer place."""
     mixed = (x * 374761393 + y * 668265263 + z * 2147483647) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 13)) * 1274126177) & 0xFFFFFFFF
@@ -26,7 +26,7 @@ def _lattice(x, y, z):
 
 
 @njit(cache=True, nogil=True)
-def noise(x, y, z):
+def noise(x: float, y: float, z: float) -> float:
     """Value noise in 0..1: smooth between pseudo-random numbers at integer places."""
     x0, y0, z0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
     u, v, w = x - x0, y - y0, z - z0
@@ -41,22 +41,22 @@ def noise(x, y, z):
 
 
 @njit(cache=True, nogil=True)
-def _along(point, axis):
+def _along(point: np.ndarray, axis: int) -> tuple[float, float, float]:
     """The point as (along, across, across) for an axis."""
     return point[axis], point[(axis + 1) % 3], point[(axis + 2) % 3]
 
 
 @njit(cache=True, nogil=True)
-def _wood(along, across, deep, phase):
+def _wood(along: float, across: float, deep: float, phase: float) -> float:
     """Share of the dark grain: warped growth rings, long along the grain, and fine fibres."""
     warp = noise(along * 0.06 + phase, across * 0.35, deep * 0.35)
     rings = 0.5 + 0.5 * np.sin(6.2832 * (across * 0.9 + deep * 0.7 + 2.2 * warp))
     fibres = noise(along * 0.25, across * 7.0 + phase, deep * 7.0)
-    return 0.35 * rings * rings + 0.4 * fibres
+    return float(0.35 * rings * rings + 0.4 * fibres)
 
 
 @njit(cache=True, nogil=True)
-def _planks(x, y, z, width, phase):
+def _planks(x: float, y: float, z: float, width: float, phase: float) -> float:
     """Share of the dark colour on floor boards: joints, a tone per board, grain."""
     row = np.floor(y / width)
     shifted = x / (width * 7) + _lattice(int(row), 3, 7)
@@ -68,7 +68,7 @@ def _planks(x, y, z, width, phase):
 
 
 @njit(cache=True, nogil=True)
-def _tiles(x, y, size, phase):
+def _tiles(x: float, y: float, size: float, phase: float) -> float:
     """Share of the joint's colour on square tiles with a tone each."""
     column, row = np.floor(x / size), np.floor(y / size)
     if x / size - column < 0.02 or y / size - row < 0.02:
@@ -77,7 +77,7 @@ def _tiles(x, y, size, phase):
 
 
 @njit(cache=True, nogil=True)
-def _keys(x, y, size):
+def _keys(x: float, y: float, size: float) -> float:
     """Share of the cap's colour on a keyboard: caps with gaps."""
     across, deep = x / size, y / size
     across -= np.floor(across)
@@ -86,14 +86,14 @@ def _keys(x, y, size):
 
 
 @njit(cache=True, nogil=True)
-def _picture(x, y, z, phase):
+def _picture(x: float, y: float, z: float, phase: float) -> float:
     """Share of the second colour in a painting: three tones with flowing borders."""
     value = 0.65 * noise(x + phase, y, z + 5) + 0.35 * noise(2.7 * x, 2.7 * y + phase, 2.7 * z)
-    return np.floor(value * 7) / 5 - 0.2
+    return float(np.floor(value * 7) / 5 - 0.2)
 
 
 @njit(cache=True, nogil=True)
-def _share(kind, point, scale, axis, phase):
+def _share(kind: int, point: np.ndarray, scale: float, axis: int, phase: float) -> float:
     """Share of the second colour, roughly 0..1."""
     along, across, deep = _along(point, axis)
     if kind == WOOD:
@@ -107,10 +107,10 @@ def _share(kind, point, scale, axis, phase):
         cells = (
             np.floor(point[0] / scale + 0.31) + np.floor(point[1] / scale + 0.27) + np.floor(point[2] / scale + 0.37)
         )
-        return cells - 2 * np.floor(cells / 2)
+        return float(cells - 2 * np.floor(cells / 2))
     if kind == STRIPES:
         cell = np.floor(along / scale + 0.5)
-        return cell - 2 * np.floor(cell / 2)
+        return float(cell - 2 * np.floor(cell / 2))
     if kind == SPECKLES:
         value = noise(point[0] / scale + phase, point[1] / scale, point[2] / scale)
         return min(1.0, max(0.0, 2.2 * value - 0.7))
@@ -125,7 +125,17 @@ def _share(kind, point, scale, axis, phase):
 
 
 @njit(cache=True, nogil=True)
-def shade(hits, parts, objects, points, uvs, materials, T_object_world, light, rgb):
+def shade(
+    hits: np.ndarray,
+    parts: np.ndarray,
+    objects: np.ndarray,
+    points: np.ndarray,
+    uvs: np.ndarray,
+    materials: np.ndarray,
+    T_object_world: np.ndarray,
+    light: np.ndarray,
+    rgb: np.ndarray,
+) -> None:
     """Fill ``rgb`` (N, 3): texture colour times interpolated light, clipped to 0..1; rows with no hit become 0.
 
     Args:
