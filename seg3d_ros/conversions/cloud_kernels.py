@@ -122,30 +122,49 @@ def are_unit_normals(normals):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def pack_rgb(rgb, packed):  # type: ignore[no-untyped-def]
-    """Colour in 0..1, clipped, to 0x00RRGGBB; NaN becomes 0."""
-    for index in range(packed.size):
-        word = np.uint32(0)
-        for channel in range(3):
-            value = rgb[index, channel]
-            clipped = np.float32(0)
-            if value > np.float32(0):
-                clipped = min(value, np.float32(1))
-            word = (word << np.uint32(8)) | np.uint32(clipped * np.float32(255) + np.float32(0.5))
-        packed[index] = word
+def pack_rgb(rgb, step, at, words):  # type: ignore[no-untyped-def]
+    """Flat colour in 0..1 (3 N), clipped, NaN = 0, to 0x00RRGGBB in every ``step``-th of ``words`` from ``at``."""
+    count = rgb.size // 3
+    packed = np.empty(_BLOCK, np.uint32)
+    for begin in range(0, count, _BLOCK):
+        size = min(_BLOCK, count - begin)
+        _pack_block(rgb, begin, size, packed)
+        stride, to = np.uint64(step), np.uint64(at + begin * step)
+        for index in range(np.uint64(size)):
+            words[to + index * stride] = packed[index]
 
 
 @njit(cache=True, nogil=True)
-def place_columns(columns, at, points):  # type: ignore[no-untyped-def]
-    """Copy (N, K) words into the words of (N, W) that begin at ``at``."""
-    for index in range(points.shape[0]):
-        for column in range(columns.shape[1]):
-            points[index, at + column] = columns[index, column]
+def _pack_block(rgb, begin, size, packed):  # type: ignore[no-untyped-def]
+    first = np.uint64(3 * begin)
+    for index in range(np.uint64(size)):
+        place = first + index * _U3
+        red, green, blue = _to_byte(rgb[place]), _to_byte(rgb[place + _U1]), _to_byte(rgb[place + _U2])
+        packed[index] = np.uint32((red << np.int32(16)) | (green << np.int32(8)) | blue)
 
 
 @njit(cache=True, nogil=True)
-def deal_columns(table, rows, at, points):  # type: ignore[no-untyped-def]
-    """The same with the row of a (R, K) table that ``rows`` (N,) names for each point; -1 is the last row."""
-    for index in range(points.shape[0]):
-        for column in range(table.shape[1]):
-            points[index, at + column] = table[rows[index], column]
+def _to_byte(value):  # type: ignore[no-untyped-def]
+    positive = value if value > np.float32(0) else np.float32(0)
+    clipped = positive if positive < np.float32(1) else np.float32(1)
+    return np.int32(clipped * np.float32(255) + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True)
+def place_triples(triples, step, at, words):  # type: ignore[no-untyped-def]
+    """Copy flat (3 N) words, three by three, to every ``step``-th of ``words`` from ``at``."""
+    stride, first = np.uint64(step), np.uint64(at)
+    for index in range(np.uint64(triples.size // 3)):
+        place, to = index * _U3, first + index * stride
+        words[to], words[to + _U1], words[to + _U2] = triples[place], triples[place + _U1], triples[place + _U2]
+
+
+@njit(cache=True, nogil=True)
+def deal_triples(table, rows, step, at, words):  # type: ignore[no-untyped-def]
+    """The same with the row of the (R, 3) ``table`` that ``rows`` (N,) names; -1 is the last one."""
+    last = len(table) - 1
+    stride, first = np.uint64(step), np.uint64(at)
+    for index in range(np.uint64(rows.size)):
+        row = np.uint64(rows[index] if rows[index] >= 0 else last)
+        to = first + index * stride
+        words[to], words[to + _U1], words[to + _U2] = table[row, 0], table[row, 1], table[row, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 
 import numpy as np
 from jaxtyping import Float32, UInt32
@@ -10,29 +11,26 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from seg3d_core.colours import instance_colours
 from seg3d_core.types import Cloud, Instances
-from seg3d_ros.conversions.cloud_kernels import deal_columns, pack_rgb, place_columns
-from seg3d_ros.conversions.payload import write_bytes
+from seg3d_ros.conversions.cloud_kernels import deal_triples, pack_rgb, place_triples
+from seg3d_ros.conversions.payload import blank_words
 from seg3d_ros.conversions.stamps import header
-
-_NORMALS = ("normal_x", "normal_y", "normal_z")
 
 
 def cloud_to_message(cloud: Cloud) -> PointCloud2:
     """x y z FLOAT32, then rgb (0x00RRGGBB in a FLOAT32) and normal_x normal_y normal_z where the cloud has them."""
-    names = (
-        "x",
-        "y",
-        "z",
-        *(("rgb",) if cloud.rgb is not None else ()),
-        *(_NORMALS if cloud.normals is not None else ()),
-    )
-    points = np.empty((len(cloud), len(names)), np.uint32)
-    place_columns(_words(cloud.points), 0, points)
+    names = ["x", "y", "z"]
     if cloud.rgb is not None:
-        place_columns(_packed(cloud.rgb)[:, None], names.index("rgb"), points)
+        names += ["rgb"]
     if cloud.normals is not None:
-        place_columns(_words(cloud.normals), names.index("normal_x"), points)
-    return _message(cloud, points, dict.fromkeys(names, PointField.FLOAT32))
+        names += ["normal_x", "normal_y", "normal_z"]
+    step = len(names)
+    data, words = blank_words(len(cloud) * step)
+    place_triples(_flat_words(cloud.points), step, 0, words)
+    if cloud.rgb is not None:
+        pack_rgb(np.ascontiguousarray(cloud.rgb).reshape(-1), step, names.index("rgb"), words)
+    if cloud.normals is not None:
+        place_triples(_flat_words(cloud.normals), step, names.index("normal_x"), words)
+    return _message(cloud, data, dict.fromkeys(names, PointField.FLOAT32))
 
 
 def instances_to_message(instances: Instances) -> PointCloud2:
@@ -43,26 +41,22 @@ def instances_to_message(instances: Instances) -> PointCloud2:
     # What the points of one instance share is a row of a table; the last row is for points of none.
     ids = np.append(instances.instance_ids, np.int32(0))
     scores = np.append(instances.scores, np.float32(0))
-    table = np.stack([_packed(instance_colours(ids)), ids.astype(np.uint32), scores.view(np.uint32)], axis=1)
-    cloud = instances.cloud
-    points = np.empty((len(cloud), 6), np.uint32)
-    place_columns(_words(cloud.points), 0, points)
-    deal_columns(table, instances.labels, 3, points)
+    colours = np.empty(len(ids), np.uint32)
+    pack_rgb(np.ascontiguousarray(instance_colours(ids)).reshape(-1), 1, 0, colours)
+    table = np.stack([colours, ids.astype(np.uint32), scores.view(np.uint32)], axis=1)
+    data, words = blank_words(len(instances.cloud) * 6)
+    place_triples(_flat_words(instances.cloud.points), 6, 0, words)
+    deal_triples(table, instances.labels, 6, 3, words)
     types = dict.fromkeys(("x", "y", "z", "rgb"), PointField.FLOAT32)
-    return _message(cloud, points, types | {"instance_id": PointField.UINT32, "score": PointField.FLOAT32})
+    types |= {"instance_id": PointField.UINT32, "score": PointField.FLOAT32}
+    return _message(instances.cloud, data, types)
 
 
-def _words(values: Float32[np.ndarray, "N K"]) -> UInt32[np.ndarray, "N K"]:
-    return np.ascontiguousarray(values).view(np.uint32)
+def _flat_words(values: Float32[np.ndarray, "N 3"]) -> UInt32[np.ndarray, " 3*N"]:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint32)
 
 
-def _packed(rgb: Float32[np.ndarray, "N 3"]) -> UInt32[np.ndarray, " N"]:
-    packed = np.empty(len(rgb), np.uint32)
-    pack_rgb(np.ascontiguousarray(rgb), packed)
-    return packed
-
-
-def _message(cloud: Cloud, points: UInt32[np.ndarray, "N W"], types: dict[str, int]) -> PointCloud2:
+def _message(cloud: Cloud, data: array[int], types: dict[str, int]) -> PointCloud2:
     step = 4 * len(types)
     return PointCloud2(
         header=header(cloud.frame_id, cloud.stamp_ns),
@@ -75,6 +69,6 @@ def _message(cloud: Cloud, points: UInt32[np.ndarray, "N W"], types: dict[str, i
         is_bigendian=sys.byteorder == "big",
         point_step=step,
         row_step=step * len(cloud),
-        data=write_bytes(points),
+        data=data,
         is_dense=True,
     )

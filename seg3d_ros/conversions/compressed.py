@@ -55,7 +55,7 @@ def rgb_from_compressed(msg: CompressedImage) -> Float32[np.ndarray, "H W 3"]:
     pixels = _decode(msg.data, msg.format, ("JPEG", "PNG"), lambda picture: _colour_pixels(picture, msg.format))
     height, width = pixels.shape[:2]
     rgb = np.empty((height, width, 3), np.float32)
-    unit_rgb(pixels.reshape(-1), height, width, 3 * width, 3, 0, 2, rgb)
+    unit_rgb(pixels.reshape(-1), height, width, 3 * width, 3, 0, 2, rgb.reshape(-1))
     return rgb
 
 

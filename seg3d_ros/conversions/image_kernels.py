@@ -5,20 +5,37 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-_UNIT = (np.arange(256) / 255).astype(np.float32)
+_UNIT = np.float32(1 / 255)
+_U1, _U2, _U3 = np.uint64(1), np.uint64(2), np.uint64(3)
+
+# Indices are unsigned, because the test for negative (from the end) indices keeps the loops from being vectorised.
 
 
 @njit(cache=True, nogil=True)
 def unit_rgb(data, height, width, step, channels, red, blue, rgb):  # type: ignore[no-untyped-def]
-    """Bytes to 0..1; ``red`` and ``blue`` are the places of these channels in a pixel, green is in the middle."""
-    green = (red + blue) // 2
-    for row in range(height):
-        start = row * step
-        for column in range(width):
-            pixel = start + column * channels
-            rgb[row, column, 0] = _UNIT[data[pixel + red]]
-            rgb[row, column, 1] = _UNIT[data[pixel + green]]
-            rgb[row, column, 2] = _UNIT[data[pixel + blue]]
+    """Bytes to 0..1 in the flat ``rgb`` (3 H W); ``red`` and ``blue`` are their places in a pixel, green is between."""
+    for row in range(np.uint64(height)):
+        start, to = row * np.uint64(step), row * np.uint64(width) * _U3
+        if channels == 3 and red == 0:
+            _copy_row(data, start, np.uint64(width) * _U3, rgb, to)
+        else:
+            _reorder_row(data, start, np.uint64(width), np.uint64(channels), np.uint64(red), np.uint64(blue), rgb, to)
+
+
+@njit(cache=True, nogil=True)
+def _copy_row(data, start, size, rgb, to):  # type: ignore[no-untyped-def]
+    for index in range(size):
+        rgb[to + index] = np.float32(data[start + index]) * _UNIT
+
+
+@njit(cache=True, nogil=True)
+def _reorder_row(data, start, width, channels, red, blue, rgb, to):  # type: ignore[no-untyped-def]
+    green = (red + blue) // _U2
+    for column in range(width):
+        pixel, place = start + column * channels, to + column * _U3
+        rgb[place] = np.float32(data[pixel + red]) * _UNIT
+        rgb[place + _U1] = np.float32(data[pixel + green]) * _UNIT
+        rgb[place + _U2] = np.float32(data[pixel + blue]) * _UNIT
 
 
 @njit(cache=True, nogil=True)

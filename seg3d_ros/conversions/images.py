@@ -54,7 +54,7 @@ def rgb_from_image(msg: Image) -> Float32[np.ndarray, "H W 3"]:
         raise InputError(f"colour image has encoding {msg.encoding!r}: {hint} (colour is {', '.join(_COLOUR)})")
     data = _checked_bytes(msg, msg.width * layout.channels)
     rgb = np.empty((msg.height, msg.width, 3), np.float32)
-    unit_rgb(data, msg.height, msg.width, msg.step, layout.channels, layout.red, layout.blue, rgb)
+    unit_rgb(data, msg.height, msg.width, msg.step, layout.channels, layout.red, layout.blue, rgb.reshape(-1))
     return rgb
 
 

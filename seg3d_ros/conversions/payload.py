@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped, UInt8, UInt32
 
 
 def read_bytes(data: Sequence[int] | bytes) -> UInt8[np.ndarray, " B"]:
@@ -24,3 +24,9 @@ def write_bytes(values: Shaped[np.ndarray, "..."]) -> array[int]:
     data = array("B")
     data.frombytes(memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8)))
     return data
+
+
+def blank_words(count: int) -> tuple[array[int], UInt32[np.ndarray, " W"]]:
+    """An array for a message's ``uint8[]`` field and a view of it to write its 32-bit words through."""
+    data = array("B", [0]) * (4 * count)
+    return data, read_bytes(data).view(np.uint32)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,3 +247,15 @@ def test_agrees_with_sensor_msgs_py(msg: PointCloud2) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         points = np.concatenate(rows).astype(np.float32)
     np.testing.assert_array_equal(cloud_from_message(msg).points, points[np.isfinite(points).all(axis=1)])
+
+
+def test_a_real_cloud(shared_data: Path) -> None:
+    rosbags = pytest.importorskip("rosbags.rosbag2")
+    serialization = pytest.importorskip("rclpy.serialization")
+    with rosbags.Reader(shared_data / "bags" / "jsk_watercan_mcap") as bag:
+        wanted = [connection for connection in bag.connections if connection.msgtype == "sensor_msgs/msg/PointCloud2"]
+        raw = next(data for _, _, data in bag.messages(wanted))
+    msg = serialization.deserialize_message(raw, PointCloud2)
+    cloud = cloud_from_message(msg)
+    assert_read_right(msg, cloud)
+    assert len(cloud) > 1000 and cloud.rgb.max() > 0.5
