@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 MIN_PYTHON = (3, 10)
 IMPORT_TIMEOUT_S = 120.0
@@ -118,6 +119,12 @@ def _pip(package: str) -> str:
     return f"{sys.executable} -m pip install {package}"
 
 
+def _from_checkout(extra: str = "") -> str:
+    """Never by name alone: whoever owns that name on PyPI, it is not us."""
+    root = Path(__file__).resolve().parents[1]
+    return _pip(f"'{root}{extra}'") if (root / "setup.py").is_file() else "./run setup   (in a checkout of seg3d_ros)"
+
+
 def _package(module: str, package: str) -> Finding:
     if not _is_there(module):
         return Finding(package, "missing", "", _pip(package), True)
@@ -198,7 +205,7 @@ def _rclpy(distro: str) -> Finding:
     if distro:
         return Finding("rclpy", "missing", "no ROS nodes", f"sudo apt-get install -y {_deb(distro, 'rclpy')}")
     advice = "source /opt/ros/<distro>/setup.bash, or, without a ROS distribution, on Python 3.11 or 3.12:\n"
-    return Finding("rclpy", "missing", "no ROS nodes", advice + _pip("'seg3d_ros[ros]'") + "   (./run setup does it)")
+    return Finding("rclpy", "missing", "no ROS nodes", advice + _from_checkout("[ros]"))
 
 
 def _messages(distro: str) -> Finding:
@@ -214,7 +221,7 @@ def _messages(distro: str) -> Finding:
 def _dds() -> Finding:
     """Measured in a process of its own, by the package that knows ROS."""
     if not _is_there("seg3d_ros"):
-        return Finding("dds", "missing", "not measured: seg3d_ros is not installed", _pip("seg3d_ros"))
+        return Finding("dds", "missing", "not measured: seg3d_ros is not installed", _from_checkout())
     try:
         done = subprocess.run(
             [sys.executable, "-m", "seg3d_ros.dds_check"], capture_output=True, text=True, timeout=60, check=False

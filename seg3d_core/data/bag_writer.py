@@ -88,7 +88,7 @@ class BagWriter:
         """Record one message of an announced topic: time of recording (ns) and CDR bytes.
 
         Raises:
-            InputError: the topic was not announced, or the recording is closed.
+            InputError: the topic was not announced, the recording is closed, or the disk is full.
         """
         with self._lock:
             if topic not in self._connections:
@@ -97,17 +97,27 @@ class BagWriter:
         self._write(connection, stamp_ns, data)
 
     def close(self) -> None:
-        """Write index and metadata; nothing can be recorded afterwards. A second call does nothing."""
+        """Write index and metadata; nothing can be recorded afterwards. A second call does nothing.
+
+        Raises:
+            InputError: the disk is full or gone; what was written before stays readable in the .mcap file.
+        """
         with self._lock:
             if self._is_open:
                 self._is_open = False
-                self._writer.close()
+                try:
+                    self._writer.close()
+                except OSError as error:
+                    raise InputError(f"cannot finish the recording {self.path}: {error.strerror or error}") from error
 
     def _write(self, connection: Connection, stamp_ns: int, data: bytes) -> None:
         with self._lock:
             if not self._is_open:
                 raise InputError(f"the recording {self.path} is closed, {connection.topic} cannot be recorded")
-            self._writer.write(connection, stamp_ns, data)
+            try:
+                self._writer.write(connection, stamp_ns, data)
+            except OSError as error:
+                raise InputError(f"cannot record to {self.path}: {error.strerror or error}") from error
 
     def _connect(self, name: str, type_name: str, latched: bool, definition: str) -> Connection:
         if not self._is_open:
@@ -138,7 +148,11 @@ def _qos(latched: bool) -> Qos:
 
 def _remove_recording(path: Path) -> None:
     if path.is_dir() and any(path.iterdir()):
-        strange = [file.name for file in path.iterdir() if file.suffix not in (".mcap", ".db3", ".yaml")]
+        strange = [
+            file.name
+            for file in sorted(path.iterdir())
+            if file.suffix not in (".mcap", ".db3") and file.name != "metadata.yaml"
+        ]
         if strange:
             raise InputError(f"{path} is not overwritten: it holds {strange[0]}, which is no part of a recording")
     if path.is_dir():

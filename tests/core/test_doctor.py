@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from seg3d_core import doctor
 from seg3d_core.cli import main
 from seg3d_core.doctor import Finding, examine, report
+
+ROOT = Path(doctor.__file__).resolve().parents[1]
 
 
 def states(findings: list[Finding]) -> dict[str, str]:
@@ -42,7 +45,7 @@ def test_missing_packages_come_with_their_command(
     assert by_name(findings, "numba").is_fatal
     assert "8 of 9 packages; missing: nav_msgs" in by_name(findings, "messages").detail
     assert by_name(findings, "messages").advice.endswith("-m pip install ros-nav-msgs")
-    assert "pip install 'seg3d_ros[ros]'" in by_name(findings, "rclpy").advice
+    assert f"-m pip install '{ROOT}[ros]'" in by_name(findings, "rclpy").advice
     assert "dds" not in states(findings)
     assert main(["doctor"]) == 1
     assert "seg3d cannot work: numba" in capsys.readouterr().out

@@ -137,6 +137,27 @@ def test_only_recordings_are_overwritten(tmp_path: Path) -> None:
         BagWriter(tmp_path / "bag", overwrite=True)
 
 
+def test_folders_of_other_things_are_never_deleted(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "camera.yaml").write_text("")
+    with pytest.raises(InputError, match=r"is not overwritten: it holds camera\.yaml"):
+        BagWriter(tmp_path / "config", overwrite=True)
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with BagWriter(tmp_path / "bag") as writer:
+        record = writer.topic("/a", STRING)
+        with monkeypatch.context() as patch:
+            patch.setattr(writer._writer, "write", full)
+            with pytest.raises(InputError, match=r"cannot record to .*bag: No space left on device"):
+                record(1, text("lost"))
+        record(2, text("kept"))
+    assert [m.stamp_ns for m in read_bag(tmp_path / "bag")] == [2]
+
+
 def test_threads_may_record_at_the_same_time(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as writer:
 
