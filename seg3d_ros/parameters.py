@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 from collections.abc import Callable, Iterator
@@ -103,6 +104,7 @@ class Parameters(Generic[ConfigT]):
             self._values = self._validated(overrides)
         except ConfigError as error:
             self._error = error
+            self._keep_good(overrides)
         for name, spec in self._specs.items():
             node.declare_parameter(name, self._values[name], _descriptor(spec), ignore_override=True)
         node.add_on_set_parameters_callback(self._on_set)
@@ -126,6 +128,12 @@ class Parameters(Generic[ConfigT]):
             raise ConfigError("; ".join(self._unknown(name) for name in unknown))
         config = self._class.build(_nested({**self._values, **ours}))
         return {name: _look_up(config, name) for name in self._specs}
+
+    def _keep_good(self, changes: dict[str, Any]) -> None:
+        """Take over what is acceptable by itself: ``autostart`` counts even where something else is wrong."""
+        for name, value in changes.items():
+            with contextlib.suppress(ConfigError):
+                self._values = self._validated({name: value})
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._specs, n=1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
+from seg3d_core.errors import InputError
 from seg3d_core.geometry.backprojection import backproject
 from seg3d_core.segmenter import Segmenter, make_segmenter
 from seg3d_core.tracking.association import IdTracker
@@ -125,6 +127,9 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
     def _cloud(self, item: CloudMessage) -> tuple[Cloud, None]:
         with self.health.stage("decode"):
             cloud = cloud_from_message(item.message)
+        if len(cloud) == 0:
+            count = item.message.width * item.message.height
+            raise InputError(f"none of the cloud's {count} points is finite" if count else "cloud is empty")
         if self.config.global_frame in ("", cloud.frame_id):
             return cloud, None
         with self.health.stage("pose"):
@@ -136,6 +141,8 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         frame = frame_from(item, config, self.poses, self.health)
         with self.health.stage("backproject"):
             cloud = backproject(frame, config.min_depth_m, config.max_depth_m, config.pixel_stride)
+        if len(cloud) == 0:
+            raise InputError(f"no depth between {config.min_depth_m:g} and {config.max_depth_m:g} m in the image")
         return cloud, (*frame.depth_m.shape, item.rgb.header.frame_id)
 
     def _makers(self) -> list[tuple[str, type, Callable[[Scene], object]]]:
@@ -158,7 +165,11 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         scratch = Health(lambda: 0, self.get_logger())
         frame = frame_from(practice_messages(config.min_depth_m, config.max_depth_m), config, None, scratch)
         seen = backproject(frame, config.min_depth_m, config.max_depth_m)
-        self._segmenter.segment(cloud_from_message(cloud_to_message(seen)))
+        # Compiled code differs by what a cloud has: with and without colour, normals, viewpoint.
+        plain = cloud_from_message(cloud_to_message(seen))
+        normals = np.tile(np.float32([0, 0, -1]), (len(plain), 1))
+        for cloud in (plain, replace(plain, rgb=None), replace(plain, normals=normals)):
+            self._segmenter.segment(cloud)
         found = IdTracker(config.tracking).update(self._segmenter.segment(seen))
         for _, _, make in self._makers():
             make(Scene(found, (*frame.depth_m.shape, frame.frame_id)))

@@ -41,6 +41,7 @@ class Child:
     def __init__(self, command: list[str], domain: int, log: Path) -> None:
         self.log = log
         environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONUNBUFFERED": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, *command], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
