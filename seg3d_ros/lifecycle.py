@@ -197,7 +197,7 @@ class PerceptionNode(LifecycleNode, Generic[ConfigT]):
         with self.health.stage("configure"):
             self.build()
         mailbox: Any = Backlog() if self.config.process_all else LatestSlot()
-        self._worker = Worker(self.get_name(), mailbox, self._use, self.health.failed)
+        self._worker = Worker(self.get_name(), mailbox, self._use, self._failed)
         back = Duration(nanoseconds=-round(self.config.time_jump_s * 1e9))
         threshold = JumpThreshold(min_forward=None, min_backward=back, on_clock_change=False)
         self._jumps = self.get_clock().create_jump_callback(threshold, post_callback=self._clock_jumped)
@@ -254,6 +254,10 @@ class PerceptionNode(LifecycleNode, Generic[ConfigT]):
             self._skipped = None
             self.use(item)
         self.catch_up()
+
+    def _failed(self, error: Exception) -> None:
+        if self.context.ok():  # what fails because the process is being ended is nobody's concern
+            self.health.failed(error)
 
     def _start_afresh(self, reason: str) -> None:
         self._skipped = None

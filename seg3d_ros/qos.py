@@ -20,9 +20,9 @@ from rclpy.subscription import Subscription
 from seg3d_ros.conversions.stamps import stamp_ns
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 """Policies that ``qos_overrides.<topic>.<publisher|subscription>.<policy>`` may set."""
@@ -145,11 +145,18 @@ class MatchingSubscription:
         return [info.qos_profile for info in self._node.get_publishers_info_by_topic(self.topic)]
 
     def _subscribe(self) -> Subscription:
-        events = SubscriptionEventCallbacks(
-            # The middleware names one policy and no publisher; looking at the publishers names all of them.
-            incompatible_qos=lambda _event: self.check(),
+        # The middleware names one policy and no publisher; looking at the publishers names all of them.
+        incompatible = SubscriptionEventCallbacks(incompatible_qos=lambda _event: self.check())
+        losing = SubscriptionEventCallbacks(
+            incompatible_qos=incompatible.incompatible_qos,
             message_lost=lambda event: self._lost(event.total_count_change),
         )
+        try:
+            return self._create(losing)
+        except UnsupportedEventTypeError:  # not every middleware notices what it loses
+            return self._create(incompatible)
+
+    def _create(self, events: SubscriptionEventCallbacks) -> Subscription:
         return self._node.create_subscription(
             self._type,
             self.topic,

@@ -64,7 +64,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         with self.health.stage("warm_up"):
             self._warm_up()
         self._outputs = {name: Output(self, kind, f"~/{name}", make) for name, kind, make in self._makers()}
-        self._markers = InstanceMarkers()
+        self._markers = InstanceMarkers(self._up())
         self._outputs["markers"].replace(self._markers.clear())
 
     def make_segmenter(self) -> Segmenter:
@@ -156,8 +156,15 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         if detections.available():
             from vision_msgs.msg import Detection3DArray  # only a full ROS installation has it
 
-            makers.append(("instances", Detection3DArray, lambda scene: detections.detection_array(scene.instances)))
+            makers.append(
+                ("instances", Detection3DArray, lambda scene: detections.detection_array(scene.instances, self._up()))
+            )
         return makers
+
+    def _up(self) -> tuple[float, float, float]:
+        """The vertical in the results' frame: a level camera's where that is the frame, else REP-103's z."""
+        in_camera = self.config.input == "rgbd" and self.config.pose_source == "none"
+        return (0.0, -1.0, 0.0) if in_camera else (0.0, 0.0, 1.0)
 
     def _warm_up(self) -> None:
         """Run all that an input runs through once: compiled code is loaded or made here, not on the first input."""

@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
+pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
+
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from seg3d_core.errors import ConfigError
+from seg3d_ros.parameters import Parameters, parameter_specs
+from seg3d_ros.settings import FusionNodeConfig, SceneNodeConfig
+
 pytestmark = pytest.mark.ros
-
-from rclpy.context import Context  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-
-from seg3d_core.errors import ConfigError  # noqa: E402
-from seg3d_ros.parameters import Parameters, parameter_specs  # noqa: E402
-from seg3d_ros.settings import FusionNodeConfig, SceneNodeConfig  # noqa: E402
-
 Make = Callable[..., tuple[Node, Parameters[Any], list[Any]]]
 
 
