@@ -1,0 +1,29 @@
+"""``./run demo``: play, fuse, segment, watch, and report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from seg3d_core.errors import Seg3dError
+from seg3d_ros.demo.options import parse_options
+from seg3d_ros.demo.report import write_report
+from seg3d_ros.demo.session import play
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 = results published and no node crashed, 1 = not so, 2 = wrong options or input."""
+    try:
+        options = parse_options(sys.argv[1:] if arguments is None else arguments)
+        outcome = play(options)
+        return write_report(options, outcome)
+    except Seg3dError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; the nodes were stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

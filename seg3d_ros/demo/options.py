@@ -1,0 +1,81 @@
+"""Command line of the demo."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg3d_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What to play, through what, and where the results go.
+
+    Attributes:
+        data: folder with an RGB-D sequence, None for the rendered room.
+        bag: rosbag2 to play, None for a sequence.
+        seed: which room is rendered.
+        frames: play at most this many frames; 0 = all.
+        rate_hz: frames per second.
+        lossless: every frame is used, in order, with its recorded stamp.
+        out: folder for picture, cloud, recording and logs.
+        scene: extra parameters of scene_node.
+        fusion: extra parameters of fusion_node.
+    """
+
+    data: Path | None
+    bag: Path | None
+    seed: int
+    frames: int
+    rate_hz: float
+    lossless: bool
+    out: Path
+    scene: dict[str, str]
+    fusion: dict[str, str]
+
+
+def parse_options(arguments: Sequence[str]) -> DemoOptions:
+    """Options from the command line; exits with 2 and a usage line on nonsense."""
+    parser = argparse.ArgumentParser(
+        prog="./run demo",
+        description="RGB-D frames in, fused cloud, instances out: real nodes in their own processes, on this machine.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--data", type=Path, help="RGB-D sequence: color/ depth/ pose/ folders, ScanNet export or TUM")
+    what.add_argument("--bag", type=Path, help="rosbag2 recording (MCAP or sqlite3) with a cloud, or RGB-D and tf")
+    what.add_argument("--seed", type=int, default=0, help="which room is rendered when neither is given")
+    parser.add_argument("--frames", type=int, default=0, help="play at most this many frames; 0: all")
+    parser.add_argument("--rate", type=float, default=5.0, help="frames per second")
+    parser.add_argument("--lossless", action="store_true", help="use every frame in order: deterministic, not live")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
+    parser.add_argument("--model", help="scene segmenter (default: scene_node's own)")
+    for node in ("scene", "fusion"):
+        parser.add_argument(
+            f"--{node}", action="append", default=[], metavar="NAME=VALUE", help=f"a parameter of {node}_node"
+        )
+    values = parser.parse_args(arguments)
+    scene = _pairs(values.scene)
+    if values.model:
+        scene["model"] = values.model
+    return DemoOptions(
+        data=values.data,
+        bag=values.bag,
+        seed=values.seed,
+        frames=values.frames,
+        rate_hz=values.rate,
+        lossless=values.lossless,
+        out=values.out,
+        scene=scene,
+        fusion=_pairs(values.fusion),
+    )
+
+
+def _pairs(settings: Sequence[str]) -> dict[str, str]:
+    for setting in settings:
+        if "=" not in setting:
+            raise ConfigError(f"{setting!r}: parameters are given as NAME=VALUE")
+    return {name: value for name, _, value in (setting.partition("=") for setting in settings)}

@@ -1,0 +1,70 @@
+"""What the demo leaves behind: a table on the terminal, and a picture, a cloud and a recording in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from seg3d_core.config import RoomConfig
+from seg3d_core.data.cloud_files import write_cloud
+from seg3d_core.learning.metrics import SceneResult, average_precision, mask_iou
+from seg3d_core.pictures import before_after, save_png
+from seg3d_core.types import Cloud, Instances
+from seg3d_ros.demo.observer import Result
+from seg3d_ros.demo.options import DemoOptions
+from seg3d_ros.demo.session import Outcome
+from seg3d_ros.demo.table import Row, accuracy_rows, format_table, graph_rows, result_rows
+
+TRUTH_POINTS = 1_000_000
+TRUTH_DISTANCE_M = 0.04
+"""Fused points farther from every true surface have no true instance; the fusion's voxels are half of it."""
+
+
+def write_report(options: DemoOptions, outcome: Outcome) -> int:
+    """Print the table and write the files; 0 if results came and nobody crashed, else 1."""
+    for process in outcome.crashed:
+        print(f"\n{process.name} ended with code {process.exit_code}; the end of {process.log}:")
+        print(process.last_lines())
+    results = outcome.seen.results
+    if not results:
+        print(f"no instances were published; the nodes' logs are in {options.out / 'logs'}")
+        return 1
+    rows: list[Row] = [("frames sent", f"{outcome.seen.frames} in {outcome.seconds:.0f} s")]
+    rows += graph_rows(outcome.seen) + result_rows(results)
+    instances = instances_of(results[-1], outcome.seen.latest_clouds)
+    if options.data is None and options.bag is None:
+        rows += _accuracy(instances, options.seed)
+    rows.append(("crashes", str(len(outcome.crashed))))
+    print(f"\n{format_table(rows)}\n")
+    _write_files(options, instances)
+    return 1 if outcome.crashed else 0
+
+
+def instances_of(result: Result, inputs: Iterable[Cloud]) -> Instances:
+    """The instances that a labelled cloud stands for, on the input cloud of the same stamp if that is among them."""
+    ids = result.instance_ids.astype(np.int32)
+    masks = result.point_ids[None, :] == ids[:, None]
+    scores = np.array([result.point_scores[mask].max() for mask in masks], np.float32)
+    same = [cloud for cloud in inputs if cloud.stamp_ns == result.cloud.stamp_ns and len(cloud) == len(result.cloud)]
+    return Instances(same[0] if same else result.cloud, masks, scores, ids)
+
+
+def _accuracy(instances: Instances, seed: int) -> list[Row]:
+    from seg3d_core.data.labels import transfer_labels
+    from seg3d_core.data.rooms import make_room
+
+    truth = make_room(seed, RoomConfig()).surface(TRUTH_POINTS)
+    labels = transfer_labels(truth, instances.cloud, TRUTH_DISTANCE_M)
+    ap = average_precision([SceneResult(instances.masks, instances.scores, labels)])
+    true_ids, counts = np.unique(labels[labels > 0], return_counts=True)
+    true_masks = labels[None, :] == true_ids[counts >= 100, None]
+    return accuracy_rows(ap, float(mask_iou(true_masks, instances.masks).max(axis=1, initial=0).mean()))
+
+
+def _write_files(options: DemoOptions, instances: Instances) -> None:
+    picture, cloud = options.out / "instances.png", options.out / "instances.ply"
+    save_png(picture, before_after(instances.cloud, instances))
+    write_cloud(cloud, instances.cloud, instances)
+    print(f"picture    {picture}\ncloud      {cloud}\nrecording  {options.out / 'recording'} (rosbag2, MCAP)")
+    print(f"logs       {options.out / 'logs'}")

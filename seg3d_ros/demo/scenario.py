@@ -1,0 +1,61 @@
+"""Which nodes the demo starts, and how they are wired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg3d_ros.demo.options import DemoOptions
+from seg3d_ros.demo.processes import NodeProcess
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The processes of one run.
+
+    Attributes:
+        source: plays the input and ends by itself.
+        nodes: the nodes under demonstration, fusion first where there is one.
+        cloud_topic: the cloud that scene_node segments.
+        use_sim_time: whether the source publishes /clock.
+    """
+
+    source: NodeProcess
+    nodes: list[NodeProcess]
+    cloud_topic: str
+    use_sim_time: bool
+
+    @property
+    def processes(self) -> list[NodeProcess]:
+        """All processes in the order in which they are started."""
+        return [*self.nodes, self.source]
+
+
+def make_scenario(options: DemoOptions, logs: Path) -> Scenario:
+    """A sequence through fusion_node, or a recording through what it needs.
+
+    Raises:
+        InputError: the recording holds neither a cloud nor RGB-D images with poses.
+    """
+    if options.bag is not None:
+        from seg3d_ros.demo.bag_scenario import make_bag_scenario
+
+        return make_bag_scenario(options, logs)
+    cloud_topic = "fusion_node/cloud"
+    source = NodeProcess(
+        "seg3d_ros.source_node",
+        logs / "source_node.log",
+        {
+            "sequence": str(options.data) if options.data else f"room:{options.seed}",
+            "frames": options.frames,
+            "rate_hz": float(options.rate_hz),
+            "restamp": not options.lossless,
+            "lossless": options.lossless,
+        },
+    )
+    common = {"process_all": options.lossless}
+    fusion = NodeProcess("seg3d_ros.fusion_node", logs / "fusion_node.log", {**common, **options.fusion})
+    scene = NodeProcess(
+        "seg3d_ros.scene_node", logs / "scene_node.log", {**common, **options.scene}, {"cloud": cloud_topic}
+    )
+    return Scenario(source, [fusion, scene], cloud_topic, use_sim_time=False)

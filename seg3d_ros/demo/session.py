@@ -1,0 +1,96 @@
+"""One run of the demo: start the processes, watch them to the end, stop them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from seg3d_core.data.bags import BagWriter
+from seg3d_core.errors import Seg3dError
+from seg3d_ros.demo.observer import Observation, Observer
+from seg3d_ros.demo.options import DemoOptions
+from seg3d_ros.demo.processes import NodeProcess
+from seg3d_ros.demo.progress import ProgressLine
+from seg3d_ros.demo.scenario import Scenario, make_scenario
+
+QUIET_S = 3.0
+"""The run is over when the source has ended and nothing new has come for this long."""
+DRAIN_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind: what was observed, who crashed, and how long it played."""
+
+    seen: Observation
+    crashed: list[NodeProcess]
+    seconds: float
+
+
+def play(options: DemoOptions) -> Outcome:
+    """Run the demo's processes to the end of the input.
+
+    Raises:
+        InputError, ConfigError: the input cannot be played.
+        Seg3dError: a process did not start.
+    """
+    logs = options.out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    scenario = make_scenario(options, logs)
+    rclpy.init()
+    with BagWriter(options.out / "recording", overwrite=True) as recording:
+        observer = Observer(recording, scenario.cloud_topic, scenario.use_sim_time)
+        spinner = threading.Thread(target=_spin, args=(observer,), name="observer", daemon=True)
+        spinner.start()
+        started = time.monotonic()
+        try:
+            for process in scenario.processes:
+                process.start()
+            crashed = _watch(scenario, observer)
+        finally:
+            codes = {process.name: process.stop() for process in reversed(scenario.processes)}
+            rclpy.try_shutdown()
+            spinner.join(5.0)
+    crashed += [process for process in scenario.nodes if codes[process.name] != 0 and process not in crashed]
+    return Outcome(observer.seen, crashed, time.monotonic() - started)
+
+
+def _spin(observer: Observer) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(observer)
+    with suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def _watch(scenario: Scenario, observer: Observer) -> list[NodeProcess]:
+    """Show progress until the source has ended and the nodes have caught up; the nodes that died meanwhile."""
+    line = ProgressLine(sys.stdout)
+    ended_at: float | None = None
+    last_change, last_count = time.monotonic(), -1
+    while True:
+        time.sleep(0.2)
+        now = time.monotonic()
+        with observer.lock:
+            seen = observer.seen
+            count = seen.clouds + len(seen.results)
+            line.show(scenario.source, seen)
+        if count != last_count:
+            last_change, last_count = now, count
+        crashed = [process for process in scenario.nodes if process.exit_code is not None]
+        if crashed:
+            break
+        if ended_at is None and scenario.source.exit_code is not None:
+            ended_at = now
+            if scenario.source.exit_code != 0:
+                line.close()
+                raise Seg3dError(f"nothing could be played:\n{scenario.source.last_lines(5)}")
+        if ended_at is not None and (now - max(last_change, ended_at) > QUIET_S or now - ended_at > DRAIN_LIMIT_S):
+            break
+    line.close()
+    return crashed

@@ -1,0 +1,61 @@
+"""The demo's closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seg3d_core.learning.metrics import ApResult
+from seg3d_ros.demo.observer import Observation, Result
+
+Row = tuple[str, str]
+
+
+def graph_rows(seen: Observation) -> list[Row]:
+    """What the nodes say about themselves on /diagnostics: inputs, drops, time per stage."""
+    rows: list[Row] = []
+    for name, values in sorted(seen.diagnostics.items()):
+        node = name.lstrip("/")
+        counts = {key: values.get(f"frames_{key}", "?") for key in ("in", "used", "dropped", "bad")}
+        rows.append((f"{node}: inputs", ", ".join(f"{count} {key}" for key, count in counts.items())))
+        for key, p50 in values.items():
+            if key.startswith("latency_ms_") and key.endswith("_p50"):
+                stage = key.removeprefix("latency_ms_").removesuffix("_p50")
+                p95 = values[key.removesuffix("p50") + "p95"]
+                rows.append((f"{node}: {stage}", f"{_ms(p50)} ms median, {_ms(p95)} ms p95"))
+    return rows
+
+
+def result_rows(results: Sequence[Result]) -> list[Row]:
+    """How many instances came out, and how old the data was by then."""
+    ages = np.array([result.age_s for result in results])
+    counts = [len(result.instance_ids) for result in results]
+    half = len(ages) // 2
+    rows = [
+        ("results", f"{len(results)}, the last with {len(results[-1].cloud):,} points"),
+        ("instances", f"{counts[-1]} in the last result, {min(counts)} to {max(counts)} on the way"),
+        ("age on arrival", f"{np.median(ages):.2f} s median, {np.percentile(ages, 95):.2f} s p95"),
+    ]
+    if half:
+        halves = f"{np.median(ages[:half]):.2f} / {np.median(ages[half:]):.2f} s"
+        rows.append(("age, first / second half", halves))
+    return rows
+
+
+def accuracy_rows(ap: ApResult, mean_best_iou: float) -> list[Row]:
+    """Agreement with the ground truth."""
+    return [
+        ("AP / AP50 / AP25", f"{ap.ap:.3f} / {ap.ap50:.3f} / {ap.ap25:.3f} ({ap.targets} true instances)"),
+        ("best IoU per true instance", f"{mean_best_iou:.2f} mean"),
+    ]
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """Two aligned columns."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+
+
+def _ms(text: str) -> str:
+    return f"{float(text):.0f}" if float(text) >= 10 else f"{float(text):.1f}"

@@ -1,0 +1,51 @@
+"""What the nodes that play something have in common: wait for a listener, play once, exit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.publisher import Publisher
+
+from seg3d_core.errors import Seg3dError
+
+SUBSCRIBER_TIMEOUT_S = 120.0
+
+
+class Player(Protocol):
+    """A node that plays something from beginning to end."""
+
+    def play(self) -> int:
+        """Publish everything; the number of messages or frames sent."""
+        ...
+
+
+def await_subscribers(publishers: Sequence[Publisher], timeout_s: float = SUBSCRIBER_TIMEOUT_S) -> None:
+    """Return when every topic has a subscriber, so that the first message is not lost.
+
+    Raises:
+        Seg3dError: somebody is still missing after ``timeout_s``.
+    """
+    end = time.monotonic() + timeout_s
+    while missing := [publisher.topic_name for publisher in publishers if not publisher.get_subscription_count()]:
+        if time.monotonic() > end:
+            raise Seg3dError(f"nobody subscribed to {', '.join(missing)} within {timeout_s:.0f} s")
+        time.sleep(0.1)
+
+
+def play_once(make_player: Callable[[], Player]) -> int:
+    """Body of a player's ``main``: exit code 0, or 2 when nothing can be played or nobody listens."""
+    rclpy.init()
+    try:
+        make_player().play()
+    except Seg3dError as error:
+        rclpy.logging.get_logger("player").error(str(error))
+        return 2
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    finally:
+        rclpy.try_shutdown()
+    return 0
