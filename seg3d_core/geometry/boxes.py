@@ -53,10 +53,11 @@ def oriented_box(points: Float32[np.ndarray, "N 3"], up: tuple[float, float, flo
     basis = _upright_basis(np.array(up, np.float64))
     # Relative to one of them: far from the origin, squares of coordinates would lose the millimetres.
     origin = points[0].astype(np.float64)
-    local = (points.astype(np.float64) - origin) @ basis
-    basis = basis @ _yaw(local[:, :2])
-    local = (points.astype(np.float64) - origin) @ basis
-    low, high = local.min(axis=0), local.max(axis=0)
+    # One row per axis: numpy finds extrema along rows many times faster than along columns of three.
+    offsets = points.T.astype(np.float64, order="C") - origin[:, None]
+    basis = basis @ _yaw((basis.T @ offsets)[:2])
+    local = basis.T @ offsets
+    low, high = local.min(axis=1), local.max(axis=1)
     T = np.eye(4)
     T[:3, :3] = basis
     T[:3, 3] = origin + basis @ ((low + high) / 2)
@@ -75,14 +76,13 @@ def _upright_basis(up: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3 3"]:
     return np.stack([x, np.cross(z, x), z], axis=1)
 
 
-def _yaw(plane: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "3 3"]:
+def _yaw(plane: Float64[np.ndarray, "2 N"]) -> Float64[np.ndarray, "3 3"]:
     """Turn about the third axis after which the longer side of the smallest rectangle lies along the first.
 
     Of the two directions along that side, the one within 90 degrees of the first axis is taken: boxes of one object
     do not flip from one moment to the next.
     """
-    plane = np.ascontiguousarray(plane)
-    outer = plane[outer_points(plane)]
+    outer = np.ascontiguousarray(plane[:, outer_points(plane)].T)
     hull = convex_hull(outer[np.lexsort((outer[:, 1], outer[:, 0]))])
     c, s = smallest_rectangle(hull)
     along, across = hull @ (c, s), hull @ (-s, c)

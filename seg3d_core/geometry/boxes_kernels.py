@@ -11,27 +11,22 @@ _DIRECTIONS = 16
 
 @njit(cache=True, nogil=True)
 def outer_points(plane):  # type: ignore[no-untyped-def]
-    """Indices of a superset of the convex hull of (N, 2): what the polygon of extreme points does not cover."""
+    """Indices of a superset of the convex hull of (2, N): what the polygon of extreme points does not cover."""
+    x, y = plane[0], plane[1]
     extreme = np.zeros(_DIRECTIONS, np.int64)
     for direction in range(_DIRECTIONS):
         angle = 2 * np.pi * direction / _DIRECTIONS
-        c, s = np.cos(angle), np.sin(angle)
-        best = -np.inf
-        for index in range(len(plane)):
-            reach = c * plane[index, 0] + s * plane[index, 1]
-            if reach > best:
-                best = reach
-                extreme[direction] = index
-    kept = np.empty(len(plane), np.int64)
+        extreme[direction] = np.argmax(np.cos(angle) * x + np.sin(angle) * y)
+    kept = np.empty(x.size, np.int64)
     count = 0
-    for index in range(len(plane)):
+    for index in range(x.size):
         kept[count] = index
-        count += not _is_inside(plane, extreme, index)
+        count += not _is_inside(x, y, extreme, index)
     return kept[:count]
 
 
 @njit(cache=True, nogil=True)
-def _is_inside(plane, corners, index):  # type: ignore[no-untyped-def]
+def _is_inside(x, y, corners, index):  # type: ignore[no-untyped-def]
     """Strictly left of every edge of the counter-clockwise polygon; repeated corners have no edge."""
     edges = 0
     for corner in range(len(corners)):
@@ -39,7 +34,7 @@ def _is_inside(plane, corners, index):  # type: ignore[no-untyped-def]
         if a == b:
             continue
         edges += 1
-        if _turn(plane, a, b, index) <= 0:
+        if (x[b] - x[a]) * (y[index] - y[a]) - (y[b] - y[a]) * (x[index] - x[a]) <= 0:
             return False
     return edges > 2
 

@@ -48,7 +48,7 @@ def cloud_from_message(msg: PointCloud2) -> Cloud:
     Other fields are ignored, and so is ``is_dense``. ``source_index`` is set when the cloud is organised or when
     points were dropped. A message without points gives an empty cloud.
 
-    A cloud of nothing but packed xyz is a read-only view of the message; every other layout is copied once.
+    The points of a message of nothing but packed finite xyz are a view of it; every other layout is copied once.
 
     Raises:
         InputError: x, y or z is missing, a field has a type that cannot hold it or lies outside a point, ``row_step``
@@ -112,7 +112,8 @@ def _rearranged(xyz: list[Shaped[np.ndarray, "H W"]], packed: UInt32[np.ndarray,
     height, width = xyz[0].shape
     step = 3 if packed is None else 4
     memory = np.empty((height, width, step), np.uint32)
-    with np.errstate(over="ignore"):  # FLOAT64 beyond float32 becomes infinite and is dropped as such
+    # FLOAT64 beyond float32 becomes infinite and is dropped as such.
+    with np.errstate(over="ignore", invalid="ignore"):
         for axis, column in enumerate(xyz):
             memory.view(np.float32)[..., axis] = column
     if packed is not None:
@@ -129,7 +130,6 @@ def _view(layout: CloudLayout, words: _Words) -> _Points | None:
         finite = np.isfinite(np.dot(flat, flat))
     if not finite:
         return None
-    flat.setflags(write=False)
     return _Points(flat.reshape(-1, 3), None, _every_index(layout.count))
 
 
@@ -155,7 +155,7 @@ def _normals(layout: CloudLayout, kept: Int64[np.ndarray, " N"] | None) -> Float
     for names in (("normal_x", "normal_y", "normal_z"), ("nx", "ny", "nz")):
         if layout.has(*names):
             normals = np.empty((layout.count, 3), np.float32)
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 for axis, name in enumerate(names):
                     normals.reshape(layout.height, layout.width, 3)[..., axis] = layout.column(name, *_FLOATS)
             normals = normals if kept is None else normals[kept]

@@ -74,7 +74,7 @@ def slow_values(msg: PointCloud2, name: str, code: str | None = None) -> list[fl
 def slow_cloud(msg: PointCloud2) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Finite points, their colour, their places."""
     names = [field.name for field in msg.fields]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         xyz = np.array([slow_values(msg, axis) for axis in "xyz"], np.float64).T.astype(np.float32)
     kept = np.array([index for index, point in enumerate(xyz) if all(np.isfinite(point))], np.int64)
     packed_name = next((name for name in ("rgb", "rgba") if name in names), None)
