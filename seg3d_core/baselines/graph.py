@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
 from seg3d_core.baselines.flat_items import split_flat_items
-from seg3d_core.baselines.region_merging import merge_regions
+from seg3d_core.baselines.region_merging import absorb_slivers, merge_regions
 from seg3d_core.config import GraphConfig
 from seg3d_core.geometry.superpoints import SurfaceGraph, sample_superpoints, surface_graph
 from seg3d_core.types import IGNORE, Cloud, Instances
@@ -40,7 +40,7 @@ class GraphSegmenter:
         """
         graph = surface_graph(cloud, self._config)
         patches = sample_superpoints(graph, self._config)
-        objects = merge_regions(graph, patches, self._config.max_border_bend)
+        objects = absorb_slivers(graph, merge_regions(graph, patches, self._config.max_border_bend))
         graph, regions = split_flat_items(graph, objects, self._config)
         areas = np.bincount(regions) * graph.surface.voxel_size_m**2
         scores = _contrast(graph, regions) * areas / (areas + _HALF_SUPPORT_M2)

@@ -59,6 +59,28 @@ def merge_regions(graph: SurfaceGraph, labels: Int32[np.ndarray, " S"], max_bord
     return _relabel(parent, labels)
 
 
+def absorb_slivers(
+    graph: SurfaceGraph, labels: Int32[np.ndarray, " S"], border_share: float = 0.9
+) -> Int32[np.ndarray, " S"]:
+    """Join every region that is nearly all border to the neighbour that it bends least toward.
+
+    In the crease between a box and a table normals point half way: a strip of samples one or two wide that belongs
+    to neither. ``labels`` are dense from 0, and so are the returned ones.
+    """
+    borders = _adjacency(graph, labels)
+    crossing = labels[graph.a] != labels[graph.b]
+    on_border = np.zeros(len(labels), bool)
+    on_border[graph.a[crossing]] = on_border[graph.b[crossing]] = True
+    shares = np.bincount(labels, on_border) / np.bincount(labels)
+    parent = list(range(len(borders)))
+    # Only solid regions take slivers in; slivers among themselves would join in a circle.
+    for x in np.flatnonzero(shares >= border_share).tolist():
+        solid = [(border.mean, y) for y, border in borders[x].items() if shares[y] < border_share]
+        if solid:
+            parent[x] = min(solid)[1]
+    return _relabel(parent, labels)
+
+
 def _adjacency(graph: SurfaceGraph, labels: Int32[np.ndarray, " S"]) -> _Borders:
     count = int(labels.max(initial=-1)) + 1
     low, high = np.sort([labels[graph.a], labels[graph.b]], axis=0).astype(np.int64)
