@@ -58,7 +58,9 @@ def render_cloud(
 
 
 def before_after(
-    cloud: Cloud, instances: Instances, up: tuple[float, float, float] | Float64[np.ndarray, " 3"] = (0.0, 0.0, 1.0)
+    cloud: Cloud,
+    instances: Instances,
+    up: tuple[float | int, float | int, float | int] | Float64[np.ndarray, " 3"] = (0.0, 0.0, 1.0),
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Two views, one below the other, each in true colour (left) and in instance colours (right).
 

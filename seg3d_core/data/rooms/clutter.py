@@ -16,6 +16,9 @@ Maker = Callable[[np.random.Generator], Item]
 MARGIN_M = 0.015
 """Free border of a support."""
 
+FILLED_SHELVES = 0.7
+"""Share of the boards of a bookcase that are not left empty."""
+
 
 def _small_plant(rng: np.random.Generator) -> Item:
     return decor.plant(rng, rng.uniform(0.2, 0.36))
@@ -50,7 +53,8 @@ def fill_supports(layout: Layout, things_per_m2: float, most: int) -> None:
         owner, support = owners[int(index)]
         area = Area(layout, owner, support, most)
         if support.holds == "shelf":
-            _fill_shelf(area)
+            if rng.uniform() < FILLED_SHELVES:
+                _fill_shelf(area)
         else:
             _fill_table(area, things_per_m2)
 
@@ -185,7 +189,7 @@ def _row_of_books(area: Area, cursor: float, right: float) -> float:
     """Upright books side by side, their backs in one line; where the row ends."""
     rng = area.layout.rng
     front = -area.support.size_y / 2 + MARGIN_M + float(rng.uniform(0.0, 0.03))
-    for _ in range(int(rng.integers(2, 6))):
+    for _ in range(int(rng.integers(2, 5))):
         item = desk_things.random_book(rng)
         size_x, size_y, _ = np.ptp(item.bounds(), axis=0)
         if cursor + size_x > right or not area.put(item, cursor + float(size_x) / 2, front + float(size_y) / 2, 0.0):

@@ -35,7 +35,7 @@ def floor_lamp(rng: np.random.Generator) -> Item:
     metal = plain(pick(rng, METALS))
     foot = revolution([(0, 0), (0.15, 0), (0.15, 0.015), (0.02, 0.03), (0, 0.03)], 32)
     shade = _shade(radius, radius * rng.uniform(0.6, 0.95), 0.26).at(z=height_m - 0.26)
-    bulb = superellipsoid(0.07, 0.07, 0.1, 1, 1, 16).at(z=height_m - 0.18)
+    bulb = superellipsoid(0.07, 0.07, 0.1, 1.0, 1.0, 16).at(z=height_m - 0.18)
     parts = [
         Part("foot", foot, metal),
         Part("pole", cylinder(0.012, height_m - 0.19, 12).at(z=0.02), metal),
@@ -160,7 +160,7 @@ def basket(rng: np.random.Generator) -> Item:
     outline = [(radius * float(np.cos(a)), radius * float(np.sin(a))) for a in np.arange(6) * np.pi / 3]
     body = extrusion(outline, height_m)
     lid = extrusion([(1.06 * x, 1.06 * y) for x, y in outline], 0.03).at(z=height_m)
-    knob = superellipsoid(0.05, 0.05, 0.04, 1, 1, 16).at(z=height_m + 0.025)
+    knob = superellipsoid(0.05, 0.05, 0.04, 1.0, 1.0, 16).at(z=height_m + 0.025)
     finish = cloth(rng)
     return Item("basket", (Part("body", body, finish), Part("lid", lid, plain(muted(rng))), Part("knob", knob, finish)))
 

@@ -59,7 +59,7 @@ def keyboard(rng: np.random.Generator) -> Item:
 def mouse(rng: np.random.Generator) -> Item:
     """Computer mouse with a wheel."""
     body = superellipsoid(0.062, 0.11, 0.038, 0.8, 0.75, 24)
-    wheel = superellipsoid(0.008, 0.022, 0.012, 1, 1, 12).at(y=-0.03, z=0.026)
+    wheel = superellipsoid(0.008, 0.022, 0.012, 1.0, 1.0, 12).at(y=-0.03, z=0.026)
     return Item("mouse", (Part("body", body, plain(muted(rng))), Part("wheel", wheel, plain(BLACK))))
 
 

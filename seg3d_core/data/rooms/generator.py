@@ -29,7 +29,9 @@ def make_room(seed: int, config: RoomConfig) -> Room:
         shell = shells.make_shell(rng, length_m, width_m, config.height_m)
         layout = Layout(shell, rng, shells.build(rng, shell))
         furnish(layout)
-        fill_supports(layout, config.things_per_m2, config.max_objects + len(STRUCTURE_IDS))
+        # Rooms are not equally full: each has a limit of its own.
+        most = int(rng.integers((config.min_objects + config.max_objects) // 2, config.max_objects + 1))
+        fill_supports(layout, config.things_per_m2, most + len(STRUCTURE_IDS))
         count = len(layout.placed) - len(STRUCTURE_IDS)
         if config.min_objects <= count <= config.max_objects:
             return Room.assemble(shell, layout.placed)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from seg3d_core.data.rooms.materials import Material
-from seg3d_core.data.rooms.meshes import Mesh, rotation
+from seg3d_core.data.rooms.meshes import Mesh, Real, rotation
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Support:
         holds: what belongs there: "table", "desk", "shelf", "bedside" or "floor".
     """
 
-    centre: tuple[float, float, float]
+    centre: tuple[Real, Real, Real]
     size_x: float
     size_y: float
     clearance: float
@@ -80,7 +80,7 @@ class Placed:
     support_id: int
 
 
-def upright(x: float, y: float, z: float, angle: float) -> Float64[np.ndarray, "4 4"]:
+def upright(x: Real, y: Real, z: Real, angle: float) -> Float64[np.ndarray, "4 4"]:
     """Pose of an object that stands at (x, y, z) and is turned by ``angle`` radians about z."""
     T_world_object = np.eye(4)
     T_world_object[:3, :3] = rotation(2, angle)

@@ -13,6 +13,9 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64, Int64
 
+Real = float | int
+"""A coordinate, metres; run-time checks do not take 0 for a float."""
+
 SHARP_COSINE = np.cos(np.radians(40.0))
 """Faces that bend more than 40 degrees meet in an edge, the others are one smooth surface."""
 
@@ -125,7 +128,7 @@ def superellipsoid(
     return cleaned(grid_mesh(np.concatenate([grid, grid[:, :1]], axis=1).transpose(1, 0, 2)))
 
 
-def revolution(profile: Sequence[tuple[float, float]], segments: int = 28) -> Mesh:
+def revolution(profile: Sequence[tuple[Real, Real]], segments: int = 28) -> Mesh:
     """Turn a profile of (radius, z) points about the z axis.
 
     The profile runs counter-clockwise in the (radius, z) plane, from the axis at the bottom over the outside to the
@@ -152,7 +155,7 @@ def cylinder(radius: float, height: float, segments: int = 24) -> Mesh:
     return revolution([(0, 0), (radius, 0), (radius, height), (0, height)], segments)
 
 
-def extrusion(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
+def extrusion(outline: Sequence[tuple[Real, Real]], height: float) -> Mesh:
     """Extrude a counter-clockwise outline in (x, y) upwards. The outline must be star-shaped about its mean."""
     ring = np.asarray(outline, np.float64)
     count = len(ring)
@@ -165,7 +168,7 @@ def extrusion(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
     return joined([Mesh(bottom, lid[:, ::-1]), top, _welded(grid_mesh(np.concatenate([side, side[:1]])))])
 
 
-def tube(path: Sequence[tuple[float, float, float]], radius: float, sides: int = 10) -> Mesh:
+def tube(path: Sequence[tuple[Real, Real, Real]], radius: float, sides: int = 10) -> Mesh:
     """Round bar along a path of points, closed at both ends. Not moved: the path is where it is."""
     points = np.asarray(path, np.float64)
     tangents = _unit(np.gradient(points, axis=0))

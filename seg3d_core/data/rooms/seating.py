@@ -125,7 +125,7 @@ def pouf(rng: np.random.Generator) -> Item:
     ]
     profile = [(0, 0), (radius * 0.93, 0), *bulge, (radius * 0.9, height_m), (0, height_m)]
     colour = muted(rng)
-    button = superellipsoid(0.05, 0.05, 0.02, 1, 1, 12).at(z=height_m - 0.008)
+    button = superellipsoid(0.05, 0.05, 0.02, 1.0, 1.0, 12).at(z=height_m - 0.008)
     parts = (Part("body", revolution(profile, 36), cloth(rng)), Part("button", button, plain(shaded(colour, 0.5))))
     return Item("pouf", parts)
 

@@ -98,11 +98,11 @@ def build(rng: np.random.Generator, shell: Shell) -> list[Placed]:
     paint, board = plain(pick(rng, WALL_PAINTS, 0.03)), plain(pick(rng, ((0.95, 0.95, 0.94), *WOODS[:2]), 0.02))
     accent = plain(shaded(muted(rng), 1.15))
     accent_wall = int(rng.integers(6))
-    placed = [Placed(floor, upright(0, 0, 0, 0), FLOOR_ID, 0)]
+    placed = [Placed(floor, upright(0.0, 0.0, 0.0, 0.0), FLOOR_ID, 0)]
     for wall in range(4):
         item = _wall(shell, wall, accent if wall == accent_wall else paint, board)
         placed.append(Placed(item, shell.wall_pose(wall), WALL_IDS[wall], 0))
-    placed.append(Placed(ceiling, upright(0, 0, shell.height_m, 0), CEILING_ID, 0))
+    placed.append(Placed(ceiling, upright(0.0, 0.0, shell.height_m, 0.0), CEILING_ID, 0))
     window = _window(rng, shell.window)
     door = _door(rng, shell.door)
     placed.append(Placed(window, shell.wall_pose(shell.window_wall), 7, WALL_IDS[shell.window_wall]))
@@ -126,11 +126,11 @@ def _panel(left: float, bottom: float, right: float, top: float, depth: float = 
 
 def _wall(shell: Shell, wall: int, paint: Material, board: Material) -> Item:
     half, top = shell.wall_length_m(wall) / 2, shell.height_m
-    panels = [_panel(-half, 0, half, top)]
+    panels = [_panel(-half, 0.0, half, top)]
     if wall == shell.window_wall:
         hole = shell.window
         panels = [
-            _panel(-half, 0, half, hole.bottom),
+            _panel(-half, 0.0, half, hole.bottom),
             _panel(-half, hole.top, half, top),
             _panel(-half, hole.bottom, hole.left, hole.top),
             _panel(hole.right, hole.bottom, half, hole.top),
@@ -168,8 +168,8 @@ def _door(rng: np.random.Generator, place: Opening) -> Item:
     finish = wood(rng, pick(rng, WOODS), 2) if rng.uniform() < 0.5 else plain((0.92, 0.92, 0.9))
     left, right, top = place.left, place.right, place.top
     frame = [
-        _panel(left - 0.07, 0, left, top + 0.07, 0.035, -0.035),
-        _panel(right, 0, right + 0.07, top + 0.07, 0.035, -0.035),
+        _panel(left - 0.07, 0.0, left, top + 0.07, 0.035, -0.035),
+        _panel(right, 0.0, right + 0.07, top + 0.07, 0.035, -0.035),
         _panel(left, top, right, top + 0.07, 0.035, -0.035),
     ]
     raised = [_panel(left + 0.14, z, right - 0.14, z + high, 0.008, -0.028) for z, high in ((0.2, 0.65), (1.1, 0.8))]

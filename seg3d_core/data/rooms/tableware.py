@@ -72,7 +72,7 @@ def bowl(rng: np.random.Generator) -> Item:
     for number in range(int(rng.integers(0, 6))):
         size = rng.uniform(0.055, 0.075)
         angle, place = number * 1.257 + rng.uniform(0, 0.3), radius * 0.5
-        ball = superellipsoid(size, size, size * rng.uniform(0.88, 1.0), 1, 1, 20)
+        ball = superellipsoid(size, size, size * rng.uniform(0.88, 1.0), 1.0, 1.0, 20)
         fruit = ball.at(place * float(np.cos(angle)), place * float(np.sin(angle)), height_m * 0.32)
         parts.append(
             Part(f"fruit {number + 1}", fruit, speckled(rng, pick(rng, FRUITS), pick(rng, FRUITS, 0.02), 0.05))
@@ -84,7 +84,7 @@ def fruit(rng: np.random.Generator) -> Item:
     """One apple or orange with its stalk."""
     size = rng.uniform(0.06, 0.085)
     colour = pick(rng, FRUITS)
-    body = superellipsoid(size, size, size * rng.uniform(0.85, 1.0), 1, 1, 24)
+    body = superellipsoid(size, size, size * rng.uniform(0.85, 1.0), 1.0, 1.0, 24)
     stalk = cylinder(0.0025, 0.015, 8).at(z=size * 0.84)
     flesh = speckled(rng, colour, shaded(colour, 1.25), 0.03)
     return Item("fruit", (Part("body", body, flesh), Part("stalk", stalk, plain((0.3, 0.2, 0.1)))))
@@ -125,13 +125,13 @@ def can(rng: np.random.Generator) -> Item:
 def teapot(rng: np.random.Generator) -> Item:
     """Teapot with spout, handle and lid."""
     size = rng.uniform(0.13, 0.17)
-    body = superellipsoid(size, size, size * 0.75, 1, 1, 32)
+    body = superellipsoid(size, size, size * 0.75, 1.0, 1.0, 32)
     finish = _glaze(rng)
     half, middle = size / 2, size * 0.38
     spout = [(half * 0.85, 0.0, middle * 0.7), (half * 1.25, 0.0, middle * 0.95), (half * 1.5, 0.0, middle * 1.6)]
     turn = np.linspace(0.6 * np.pi, 1.4 * np.pi, 11)
     bow = [(-half * 0.75 + 0.6 * half * float(np.cos(a)), 0.0, middle + 0.5 * half * float(np.sin(a))) for a in turn]
-    knob = superellipsoid(0.024, 0.024, 0.022, 1, 1, 14).at(z=size * 0.76)
+    knob = superellipsoid(0.024, 0.024, 0.022, 1.0, 1.0, 14).at(z=size * 0.76)
     lid = revolution([(0, 0), (size * 0.22, 0), (size * 0.2, 0.008), (0, 0.014)]).at(z=size * 0.725)
     parts = (
         Part("body", body, finish),
