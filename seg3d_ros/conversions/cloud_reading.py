@@ -159,5 +159,5 @@ def _normals(layout: CloudLayout, kept: Int64[np.ndarray, " N"] | None) -> Float
                 for axis, name in enumerate(names):
                     normals.reshape(layout.height, layout.width, 3)[..., axis] = layout.column(name, *_FLOATS)
             normals = normals if kept is None else normals[kept]
-            return normals if are_unit_normals(normals) else None
+            return normals if are_unit_normals(normals.reshape(-1)) else None
     return None

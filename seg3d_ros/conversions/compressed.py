@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -144,7 +145,7 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 
 def _decode(
-    data: Sequence[int] | UInt8[np.ndarray, " B"],
+    data: array[int] | UInt8[np.ndarray, " B"],
     name: str,
     formats: tuple[str, ...],
     to_pixels: Callable[[Pictures.Image], PixelsT],

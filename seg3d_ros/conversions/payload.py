@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Shaped, UInt8, UInt32
 
 
-def read_bytes(data: Sequence[int] | bytes) -> UInt8[np.ndarray, " B"]:
+def read_bytes(data: array[int] | bytes | UInt8[np.ndarray, " B"]) -> UInt8[np.ndarray, " B"]:
     """A view of a message's ``uint8[]`` field; valid for as long as the message is."""
     # frombuffer refuses an empty buffer.
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
@@ -22,7 +21,7 @@ def write_bytes(values: Shaped[np.ndarray, "..."]) -> array[int]:
     seconds for a cloud.
     """
     data = array("B")
-    data.frombytes(memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8)))
+    data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return data
 
 
