@@ -8,8 +8,8 @@ from sensor_msgs.msg import PointCloud2
 
 from seg3d_core.geometry.tsdf import TsdfVolume
 from seg3d_ros.conversions.clouds import cloud_to_message
-from seg3d_ros.lifecycle import PerceptionNode
 from seg3d_ros.outputs import Output
+from seg3d_ros.perception_node import PerceptionNode
 from seg3d_ros.rgbd_input import RgbdInput, RgbdMessages, frame_from
 from seg3d_ros.running import run
 from seg3d_ros.settings import FusionNodeConfig

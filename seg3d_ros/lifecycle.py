@@ -1,180 +1,99 @@
-"""What the nodes have in common: states, parameters, services, diagnostics, the worker, and what happens to time."""
+"""The states of a node: parameters, transitions that say why they failed, and diagnostics in every state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_srvs.srv import SetBool, Trigger
 
 from seg3d_core.errors import Seg3dError
-from seg3d_ros.frames import POSE_TYPES, PoseProvider, Tf2Poses, TopicPoses
 from seg3d_ros.health import Health
 from seg3d_ros.parameters import Parameters
-from seg3d_ros.qos import MatchingSubscription
 from seg3d_ros.settings import NodeConfig
-from seg3d_ros.sync import StampOrder
-from seg3d_ros.worker import Backlog, LatestSlot, Worker
 
 ConfigT = TypeVar("ConfigT", bound=NodeConfig)
 
-GRAPH_PERIOD_S = 0.25
-"""How often publishers and subscribers are looked at."""
-
-LIVE_POSES_S = 30.0
-RECORDED_POSES_S = 24 * 3600.0
-"""Poses are kept this long; with recorded data the worker may be far behind the poses."""
+DIAGNOSTICS_PERIOD_S = 1.0
 
 
-class Stamped(Protocol):
-    """What goes through the worker: anything with the stamp of the measurement."""
+class ManagedNode(LifecycleNode, Generic[ConfigT]):
+    """A lifecycle node that has a config and reports its health. Subclasses say what the transitions do.
 
-    @property
-    def stamp_ns(self) -> int:
-        """Time of the measurement, ns."""
-        ...
-
-
-class PerceptionNode(LifecycleNode, Generic[ConfigT]):
-    """A lifecycle node around one worker thread. Subclasses say what to build, what to hear and what to do.
-
-    configure: parameters, model, warm-up; activate: subscribe, start the worker; deactivate: stop it, keep the rest;
-    cleanup: free. Parameters and services answer while the worker is busy.
+    A setting that is refused leaves the node unconfigured and says why; so does anything unexpected, with its
+    traceback. rclpy by itself turns an exception into ERROR without a word.
     """
 
-    def __init__(self, name: str, config_class: type[ConfigT], **node_arguments: Any) -> None:
-        super().__init__(name, **node_arguments)
-        self.health = Health(lambda: self.get_clock().now().nanoseconds, self.get_logger())
-        self.poses: PoseProvider | None = None
-        self.enabled = True
-        self.latest: Stamped | None = None
-        self._state = "unconfigured"
-        self._worker: Worker[Stamped] | None = None
-        self._order = StampOrder(1.0)
-        self._skipped: Stamped | None = None
-        self._subscriptions_made: list[MatchingSubscription] = []
-        self._parameters_in_use = Parameters(self, config_class, lambda: self._worker is not None, self._set_config)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(SetBool, "~/enable", self._enable)
-        self.create_service(Trigger, "~/reset", self._reset)
-        self.create_timer(1.0, self._publish_health)
-        # Who is there is looked at in real time: with simulated time this must work before /clock runs.
-        self.create_timer(GRAPH_PERIOD_S, self._look_around, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.health.gauge("frames_dropped", self._dropped)
-        self.health.gauge("queue", lambda: self._worker.queued if self._worker else 0)
-        self.health.gauge("state", lambda: self._state)
-        self.health.gauge("enabled", lambda: self.enabled)
-
-    # What a subclass provides.
-
     config: ConfigT
-    """The settings in force; replaced as a whole, so the worker takes a reference once per input."""
+    """The settings in force; replaced as a whole, so whoever uses more than one of them takes a reference first."""
 
-    def build(self) -> None:
-        """Make everything that lasts while configured, and warm it up. May raise ``Seg3dError``."""
+    def __init__(self, name: str, config_class: type[ConfigT]) -> None:
+        super().__init__(name)
+        self.health = Health(lambda: self.get_clock().now().nanoseconds, self.get_logger())
+        self.state = "unconfigured"
+        self._given = Parameters(self, config_class, lambda: self.state != "unconfigured", self._set_config)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_health)
+        self.health.gauge("state", lambda: self.state)
+
+    def set_up(self) -> None:
+        """Make everything that lasts while configured. May raise ``Seg3dError``."""
         raise NotImplementedError
 
-    def subscribe(self) -> None:
-        """Subscribe with ``listen``; hand inputs to ``receive``."""
+    def begin(self) -> None:
+        """Start hearing and working. May raise ``Seg3dError``."""
         raise NotImplementedError
 
-    def process(self, item: Any) -> None:
-        """Use one input; on the worker thread. May raise ``Seg3dError``."""
+    def halt(self) -> None:
+        """Undo ``begin``, from any state."""
         raise NotImplementedError
 
-    def wanted(self) -> bool:
-        """Whether using an input is of use to anybody now."""
-        return True
-
-    def catch_up(self) -> None:
-        """Serve those who came since the last input; on the worker thread, when it has nothing else to do."""
-
-    def clear_state(self) -> None:
-        """Forget everything that inputs have left behind; on the worker thread."""
+    def release(self) -> None:
+        """Undo ``begin`` and ``set_up``, from any state."""
         raise NotImplementedError
 
-    def reconfigured(self) -> None:
-        """``config`` has changed while configured; on the worker thread."""
-
-    def free(self) -> None:
-        """Undo ``build``."""
-        raise NotImplementedError
-
-    # What a subclass uses.
-
-    def listen(
-        self, message_type: type, topic: str, callback: Callable[[Any], None], depth: int
-    ) -> MatchingSubscription:
-        """Subscribe to a topic, whatever its publishers offer, until deactivated."""
-        subscription = MatchingSubscription(
-            self,
-            message_type,
-            topic,
-            callback,
-            depth=depth,
-            keep_all=self.config.process_all,
-            report=self.health.problem,
-            lost=lambda count: self.health.count("messages_lost", count),
-        )
-        self._subscriptions_made.append(subscription)
-        return subscription
-
-    def receive(self, item: Stamped) -> None:
-        """Hand an input to the worker; from callbacks."""
-        self.latest = item
-        self.health.count("frames_in")
-        if not self.enabled:
-            self.health.count("frames_disabled")
-        elif self._worker is not None:
-            self._worker.put(item)
-
-    def use(self, item: Stamped) -> None:
-        """Process one input, timed and counted; on the worker thread."""
-        with self.health.stage("total"):
-            self.process(item)
-        self.health.count("frames_used")
-
-    def run_soon(self, function: Callable[[], None]) -> bool:
-        """Run ``function`` on the worker thread before the next input; False while the node is not active."""
-        if self._worker is None or self._state != "active":
-            return False
-        self._worker.call(function)
-        return True
-
-    # Transitions. rclpy turns an exception into ERROR without a word, so each is reported here.
+    def config_changed(self) -> None:
+        """A dynamic parameter was set and ``config`` replaced, in any state."""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Parameters to config, model, warm-up; refused with the reason when a setting is wrong."""
-        return self._transition("configure", self._configure, "inactive", self._release)
+        return self._transition("configure", self._configure, "inactive", self.release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
-        return self._transition("activate", self._activate, "active", self._halt)
+        return self._transition("activate", self.begin, "active", self.halt)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop hearing and working; the model and the state stay."""
-        return self._transition("deactivate", self._halt, "inactive", lambda: None)
+        return self._transition("deactivate", self.halt, "inactive")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything that configure made."""
-        return self._transition("clean up", self._release, "unconfigured", lambda: None)
+        return self._transition("clean up", self.release, "unconfigured")
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """From any state: stop and free."""
-        return self._transition("shut down", self._release, "finalized", lambda: None)
+        return self._transition("shut down", self.release, "finalized")
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """A transition failed badly: free what there is and be unconfigured."""
-        self._release()
-        self._state = "unconfigured"
+        """After a transition that failed unexpectedly: free what there is and be unconfigured."""
+        self.release()
+        self.state = "unconfigured"
         return TransitionCallbackReturn.SUCCESS
 
+    def shut_down(self) -> None:
+        """Stop, free, and leave the graph; the end of the process."""
+        self.release()
+        self.destroy_node()
+
+    def _configure(self) -> None:
+        self.config = self._given.config
+        with self.health.stage("configure"):
+            self.set_up()
+
     def _transition(
-        self, verb: str, act: Callable[[], None], reached: str, undo: Callable[[], None]
+        self, verb: str, act: Callable[[], None], reached: str, undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
         try:
             act()
@@ -182,158 +101,21 @@ class PerceptionNode(LifecycleNode, Generic[ConfigT]):
             self.health.problem("lifecycle", f"cannot {verb}: {error}")
             undo()
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:
+        except Exception as error:  # said here, or nowhere
             self.health.failed(error)
             self.health.problem("lifecycle", f"cannot {verb}: internal error, {type(error).__name__}: {error}")
             return TransitionCallbackReturn.ERROR
-        self._state = reached
+        self.state = reached
         self.health.problem("lifecycle", None)
         self.get_logger().info(f"{verb}: done, now {reached}")
         return TransitionCallbackReturn.SUCCESS
 
-    def _configure(self) -> None:
-        self.config = self._parameters_in_use.config
-        self._order = StampOrder(self.config.time_jump_s)
-        with self.health.stage("configure"):
-            self.build()
-        mailbox: Any = Backlog() if self.config.process_all else LatestSlot()
-        self._worker = Worker(self.get_name(), mailbox, self._use, self._failed)
-        back = Duration(nanoseconds=-round(self.config.time_jump_s * 1e9))
-        threshold = JumpThreshold(min_forward=None, min_backward=back, on_clock_change=False)
-        self._jumps = self.get_clock().create_jump_callback(threshold, post_callback=self._clock_jumped)
-
-    def _activate(self) -> None:
-        self.subscribe()
-        assert self._worker is not None
-        self._worker.start()
-
-    def _halt(self) -> None:
-        for subscription in self._subscriptions_made:
-            subscription.destroy()
-        self._subscriptions_made.clear()
-        if self.poses is not None:
-            self.poses.destroy()
-            self.poses = None
-        if self._worker is not None and not self._worker.stop():
-            raise TimeoutError("the worker is still busy with its input after 30 s")
-
-    def _release(self) -> None:
-        self._halt()
-        if self._worker is not None:
-            self.health.count("frames_dropped", self._worker.dropped)
-            self._jumps.unregister()
-            self._worker = None
-        self.latest = self._skipped = None
-        self.free()
-
-    def shut_down(self) -> None:
-        """Stop, free, and leave the graph; the end of the process."""
-        self._release()
-        self.destroy_node()
-
-    # The worker's side.
-
-    def _use(self, item: Stamped) -> None:
-        config = self.config
-        age_s = (self.get_clock().now().nanoseconds - item.stamp_ns) * 1e-9
-        if not config.process_all and 0 < config.max_input_age_s < age_s:
-            self.health.count("frames_stale")
-            return
-        if self._order.jumped_back(item.stamp_ns):
-            self._start_afresh(f"the stamps of the inputs jumped back to {item.stamp_ns * 1e-9:.3f} s")
-        self._skipped = None
-        if not config.process_all and not self.wanted():
-            self.health.count("frames_unwanted")
-            self._skipped = item
-            return
-        self.use(item)
-
-    def _serve_late_comers(self) -> None:
-        item = self._skipped
-        if item is not None and self.wanted():
-            self._skipped = None
-            self.use(item)
-        self.catch_up()
-
-    def _failed(self, error: Exception) -> None:
-        if self.context.ok():  # what fails because the process is being ended is nobody's concern
-            self.health.failed(error)
-
-    def _start_afresh(self, reason: str) -> None:
-        self._skipped = None
-        self.get_logger().warning(f"{reason}: starting afresh")
-        self.health.count("resets")
-        self.clear_state()
-
-    # Callbacks.
-
-    def make_poses(self) -> PoseProvider | None:
-        """The source of poses that the settings ask for.
-
-        Raises:
-            ConfigError: tf is asked for and not installed.
-        """
-        config = self.config
-        if config.pose_source == "none":
-            return None
-        if config.pose_source == "tf":
-            return Tf2Poses(self, config.global_frame)
-        return TopicPoses(
-            lambda hear: self.listen(POSE_TYPES[config.pose_type], "camera_pose", hear, 100),
-            self.health.failed,
-            global_frame=config.global_frame,
-            tolerance_s=config.pose_tolerance_s,
-            duration_s=RECORDED_POSES_S if config.process_all else LIVE_POSES_S,
-            jump_s=config.time_jump_s,
-        )
-
-    def _set_config(self, config: ConfigT) -> None:
+    def _set_config(self, config: Any) -> None:
         self.config = config
-        if self._worker is not None:
-            self._worker.call(self.reconfigured)
-
-    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self.enabled = request.data
-        response.success, response.message = True, "enabled" if request.data else "disabled"
-        return response
-
-    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._worker is None:
-            response.success, response.message = False, f"there is nothing to reset: the node is {self._state}"
-            return response
-        self._worker.call(self._on_reset)
-        response.success, response.message = True, "starting afresh"
-        return response
-
-    def _on_reset(self) -> None:
-        self._order.clear()
-        self._start_afresh("reset was asked for")
-
-    def _clock_jumped(self, jump: TimeJump) -> None:
-        if self.poses is not None:
-            self.poses.clock_jumped()
-        # Recorded inputs that wait must be used all the same; their own stamps tell where the jump is.
-        if self._worker is None or self.config.process_all:
-            return
-        self._worker.forget()
-        self._worker.call(lambda: self._on_clock_jump(-jump.delta.nanoseconds * 1e-9))
-
-    def _on_clock_jump(self, back_s: float) -> None:
-        self._order.clear()
-        self._start_afresh(f"the clock jumped back by {back_s:.3f} s")
-
-    def _look_around(self) -> None:
-        for subscription in self._subscriptions_made:
-            subscription.check()
-        if self._worker is not None and self._state == "active" and self._worker.idle:
-            self._worker.call(self._serve_late_comers)
+        self.config_changed()
 
     def _publish_health(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
-        message.status = [self.health.status(self.get_fully_qualified_name(), self._state)]
+        message.status = [self.health.status(self.get_fully_qualified_name(), self.state)]
         self._diagnostics.publish(message)
-
-    def _dropped(self) -> int:
-        waiting = self._worker.dropped if self._worker is not None else 0
-        return self.health.total("frames_dropped") + waiting

@@ -10,10 +10,10 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from seg3d_ros.lifecycle import PerceptionNode
+from seg3d_ros.lifecycle import ManagedNode
 
 
-def run(make_node: Callable[[], PerceptionNode[Any]], arguments: list[str] | None = None) -> int:
+def run(make_node: Callable[[], ManagedNode[Any]], arguments: list[str] | None = None) -> int:
     """Run a node until SIGINT or SIGTERM.
 
     Returns:
@@ -35,7 +35,7 @@ def run(make_node: Callable[[], PerceptionNode[Any]], arguments: list[str] | Non
         rclpy.try_shutdown()
 
 
-def _spin(node: PerceptionNode[Any]) -> int:
+def _spin(node: ManagedNode[Any]) -> int:
     if node.get_parameter("autostart").value and not _bring_up(node):
         # Interrupted during the warm-up is not a failure to set up.
         return 2 if rclpy.ok() else 0
@@ -45,6 +45,6 @@ def _spin(node: PerceptionNode[Any]) -> int:
     return 0
 
 
-def _bring_up(node: PerceptionNode[Any]) -> bool:
+def _bring_up(node: ManagedNode[Any]) -> bool:
     done = TransitionCallbackReturn.SUCCESS
     return node.trigger_configure() == done and node.trigger_activate() == done

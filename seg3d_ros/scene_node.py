@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
-from visualization_msgs.msg import MarkerArray
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.backprojection import backproject
 from seg3d_core.segmenter import Segmenter, make_segmenter
 from seg3d_core.tracking.association import IdTracker
-from seg3d_core.types import Cloud, Instances
-from seg3d_ros import detections
-from seg3d_ros.conversions.clouds import cloud_from_message, cloud_to_message, instances_to_message
-from seg3d_ros.conversions.images import label_image
+from seg3d_core.types import Cloud
+from seg3d_ros.conversions.clouds import cloud_from_message, cloud_to_message
 from seg3d_ros.conversions.stamps import stamp_ns
 from seg3d_ros.frames import in_world
 from seg3d_ros.health import Health
-from seg3d_ros.lifecycle import PerceptionNode
 from seg3d_ros.markers import InstanceMarkers
-from seg3d_ros.outputs import Output
+from seg3d_ros.perception_node import PerceptionNode
 from seg3d_ros.rgbd_input import RgbdInput, RgbdMessages, frame_from
 from seg3d_ros.running import run
+from seg3d_ros.scene_outputs import CameraImage, Scene, SceneOutputs, Vertical, scene_makers
 from seg3d_ros.settings import SceneNodeConfig
 from seg3d_ros.warm_up import practice_messages
 
@@ -38,14 +34,6 @@ class CloudMessage:
     message: PointCloud2
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A result, and the image that its cloud came from: (height, width, frame), None for a cloud."""
-
-    instances: Instances
-    image: tuple[int, int, str] | None
-
-
 class SceneNode(PerceptionNode[SceneNodeConfig]):
     """Segments the newest input whenever somebody subscribes to a result."""
 
@@ -53,23 +41,27 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         super().__init__("scene_node", SceneNodeConfig)
         self._segmenter: Segmenter | None = None
         self._tracker: IdTracker | None = None
-        self._markers = InstanceMarkers()
-        self._outputs: dict[str, Output[Scene]] = {}
-        self.create_service(Trigger, "~/segment_now", self._on_segment_now)
+        self._outputs: SceneOutputs | None = None
+        self.create_service(Trigger, "~/segment_now", self._segment_now)
 
     def build(self) -> None:
         """Make the model and the outputs, and run everything once so that the first input is not slow."""
+        config = self.config
         self._segmenter = self.make_segmenter()
-        self._tracker = IdTracker(self.config.tracking)
+        self._tracker = IdTracker(config.tracking)
         with self.health.stage("warm_up"):
             self._warm_up()
-        self._outputs = {name: Output(self, kind, f"~/{name}", make) for name, kind, make in self._makers()}
-        self._markers = InstanceMarkers(self._up())
-        self._outputs["markers"].replace(self._markers.clear())
+        self._outputs = SceneOutputs(self, config.input == "rgbd", self._up())
 
     def make_segmenter(self) -> Segmenter:
         """The model that the settings name."""
         return make_segmenter(self.config.model, self.config.graph)
+
+    def free(self) -> None:
+        """Give back the model and the outputs."""
+        if self._outputs is not None:
+            self._outputs.destroy()
+        self._segmenter = self._tracker = self._outputs = None
 
     def subscribe(self) -> None:
         """Hear clouds, or a camera; and where they were taken if that is asked for."""
@@ -83,85 +75,61 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
 
     def process(self, item: CloudMessage | RgbdMessages) -> None:
         """Segment one input and offer the result to whoever subscribes."""
-        cloud, image = self._frame_cloud(item) if isinstance(item, RgbdMessages) else self._cloud(item)
+        cloud, image = self._cloud_of_frame(item) if isinstance(item, RgbdMessages) else (self._cloud(item), None)
         with self.health.stage("segment"):
             found = self._segmenter.segment(cloud)
         with self.health.stage("track"):
             scene = Scene(self._tracker.update(found), image)
         with self.health.stage("publish"):
-            for output in self._outputs.values():
-                output.offer(scene)
+            self._outputs.offer(scene)
         self.health.count("results")
         self.health.published(item.stamp_ns)
 
     def wanted(self) -> bool:
         """Somebody subscribes to a result."""
-        return any(output.wanted for output in self._outputs.values())
+        return self._outputs.wanted
 
     def catch_up(self) -> None:
         """Publish the last result to those who came after it."""
-        for output in self._outputs.values():
-            output.flush()
+        self._outputs.flush()
 
     def clear_state(self) -> None:
         """New ids, no markers."""
         self._tracker.reset()
-        for output in self._outputs.values():
-            output.forget()
-        self._outputs["markers"].replace(self._markers.clear())
+        self._outputs.clear()
 
     def reconfigured(self) -> None:
         """Segment with the new settings from the next input on."""
         self._segmenter = self.make_segmenter()
 
-    def free(self) -> None:
-        """Give back the model and the outputs."""
-        for output in self._outputs.values():
-            output.destroy()
-        self._outputs = {}
-        self._segmenter = self._tracker = None
-
     def _hear_cloud(self, message: PointCloud2) -> None:
         self.receive(CloudMessage(stamp_ns(message.header.stamp), message))
 
-    def _cloud(self, item: CloudMessage) -> tuple[Cloud, None]:
+    def _cloud(self, item: CloudMessage) -> Cloud:
         with self.health.stage("decode"):
             cloud = cloud_from_message(item.message)
         if len(cloud) == 0:
             count = item.message.width * item.message.height
             raise InputError(f"none of the cloud's {count} points is finite" if count else "cloud is empty")
-        if self.config.global_frame in ("", cloud.frame_id):
-            return cloud, None
+        config = self.config
+        if config.global_frame in ("", cloud.frame_id):
+            return cloud
+        if self.poses is None:
+            raise InputError(f"cloud is in frame {cloud.frame_id!r}, not {config.global_frame!r}: set pose_source")
         with self.health.stage("pose"):
-            pose = self.poses.lookup(cloud.frame_id, cloud.stamp_ns, self.config.transform_timeout_s)
-            return in_world(cloud, pose), None
+            pose = self.poses.lookup(cloud.frame_id, cloud.stamp_ns, config.transform_timeout_s)
+            return in_world(cloud, pose)
 
-    def _frame_cloud(self, item: RgbdMessages) -> tuple[Cloud, tuple[int, int, str]]:
+    def _cloud_of_frame(self, item: RgbdMessages) -> tuple[Cloud, CameraImage]:
         config = self.config
         frame = frame_from(item, config, self.poses, self.health)
         with self.health.stage("backproject"):
             cloud = backproject(frame, config.min_depth_m, config.max_depth_m, config.pixel_stride)
         if len(cloud) == 0:
             raise InputError(f"no depth between {config.min_depth_m:g} and {config.max_depth_m:g} m in the image")
-        return cloud, (*frame.depth_m.shape, item.rgb.header.frame_id)
+        return cloud, CameraImage(*frame.depth_m.shape, item.rgb.header.frame_id)
 
-    def _makers(self) -> list[tuple[str, type, Callable[[Scene], object]]]:
-        """Name, type and maker of every output that the settings and the installation allow."""
-        makers: list[tuple[str, type, Callable[[Scene], object]]] = [
-            ("markers", MarkerArray, lambda scene: self._markers.update(scene.instances)),
-            ("instance_cloud", PointCloud2, lambda scene: instances_to_message(scene.instances)),
-        ]
-        if self.config.input == "rgbd":
-            makers.append(("label_image", Image, _label_image))
-        if detections.available():
-            from vision_msgs.msg import Detection3DArray  # only a full ROS installation has it
-
-            makers.append(
-                ("instances", Detection3DArray, lambda scene: detections.detection_array(scene.instances, self._up()))
-            )
-        return makers
-
-    def _up(self) -> tuple[float, float, float]:
+    def _up(self) -> Vertical:
         """The vertical in the results' frame: a level camera's where that is the frame, else REP-103's z."""
         in_camera = self.config.input == "rgbd" and self.config.pose_source == "none"
         return (0.0, -1.0, 0.0) if in_camera else (0.0, 0.0, 1.0)
@@ -178,26 +146,19 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         for cloud in (plain, replace(plain, rgb=None), replace(plain, normals=normals)):
             self._segmenter.segment(cloud)
         found = IdTracker(config.tracking).update(self._segmenter.segment(seen))
-        for _, _, make in self._makers():
-            make(Scene(found, (*frame.depth_m.shape, frame.frame_id)))
+        scene = Scene(found, CameraImage(*frame.depth_m.shape, frame.frame_id))
+        for _, _, make in scene_makers(True, self._up(), InstanceMarkers()):
+            make(scene)
 
-    def _on_segment_now(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _segment_now(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         item = self.latest
         if item is None:
             response.success, response.message = False, "no input has arrived yet"
         elif not self.run_soon(lambda: self.use(item)):
             response.success, response.message = False, "the node is not active"
         else:
-            response.success = True
-            response.message = f"segmenting the input of {item.stamp_ns * 1e-9:.3f} s, whether or not it was before"
+            response.success, response.message = True, f"segmenting the input of {item.stamp_ns * 1e-9:.3f} s"
         return response
-
-
-def _label_image(scene: Scene) -> Image:
-    height, width, camera_frame = scene.image
-    message = label_image(scene.instances, height, width)
-    message.header.frame_id = camera_frame  # pixels are the camera's, wherever the points are
-    return message
 
 
 def main(arguments: list[str] | None = None) -> int:
