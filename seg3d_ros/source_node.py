@@ -40,7 +40,7 @@ class SourceConfig(Config):
     frames: int = Field(0, ge=0, le=1_000_000, description="Play at most this many frames; 0: all.")
     rate_hz: float = Field(5.0, gt=0, le=120, description="Frames per second.")
     restamp: bool = Field(True, description="Stamp frames with the time they are sent; false: their recorded stamps.")
-    lossless: bool = Field(False, description="Wait for every frame to be received before the next one is sent.")
+    lossless: bool = Field(False, description="Keep every frame until all subscribers have it; false: the last five.")
 
 
 class SourceNode(Node):
@@ -94,8 +94,6 @@ class SourceNode(Node):
         self._info.publish(info)
         self._depth.publish(depth)
         self._rgb.publish(rgb)
-        if self.config.lossless:
-            self._await_delivery()
 
     @property
     def _outputs(self) -> tuple[Publisher, ...]:

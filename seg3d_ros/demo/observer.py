@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 from visualization_msgs.msg import MarkerArray
 
 from seg3d_core.data.bags import BagWriter
-from seg3d_core.types import Cloud
+from seg3d_core.types import Cloud, Instances
 from seg3d_ros.conversions.cloud_layout import read_layout
 from seg3d_ros.conversions.clouds import cloud_from_message
 from seg3d_ros.conversions.stamps import stamp_ns
@@ -51,6 +51,14 @@ class Result:
         """The ids that have at least one point, ascending."""
         ids = np.unique(self.point_ids)
         return ids[ids > 0]
+
+    def instances(self, inputs: Iterable[Cloud] = ()) -> Instances:
+        """The instances that the labelled cloud stands for, on the input of the same stamp if that is among them."""
+        ids = self.instance_ids
+        masks = self.point_ids[None, :] == ids[:, None]
+        scores = np.array([self.point_scores[mask].max() for mask in masks], np.float32)
+        same = [cloud for cloud in inputs if cloud.stamp_ns == self.cloud.stamp_ns and len(cloud) == len(self.cloud)]
+        return Instances(same[0] if same else self.cloud, masks, scores, ids)
 
 
 @dataclass

@@ -45,8 +45,9 @@ class ProgressLine:
                 return f"preparing frames {_bar(done, self._total)} {done}/{self._total}"
         if not seen.frames and not seen.results:
             return "starting nodes"
-        text = f"frames {_bar(seen.frames, self._total)} {seen.frames}/{self._total or '?'}"
-        text += f" | clouds {seen.clouds} | results {len(seen.results)}"
+        text = f"clouds {seen.clouds} | results {len(seen.results)}"
+        if self._total:
+            text = f"frames {_bar(seen.frames, self._total)} {seen.frames}/{self._total} | {text}"
         if seen.results:
             newest = seen.results[-1]
             text += f" | {len(newest.cloud)} points, {len(newest.instance_ids)} instances, {newest.age_s:.1f} s old"
@@ -54,5 +55,5 @@ class ProgressLine:
 
 
 def _bar(done: int, total: int, width: int = 20) -> str:
-    filled = width if not total else min(width, width * done // total)
+    filled = min(width, width * done // total)
     return "[" + "#" * filled + "." * (width - filled) + "]"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from seg3d_core.config import RoomConfig
 from seg3d_core.data.cloud_files import write_cloud
 from seg3d_core.learning.metrics import SceneResult, average_precision, mask_iou
 from seg3d_core.pictures import before_after, save_png
-from seg3d_core.types import Cloud, Instances
-from seg3d_ros.demo.observer import Result
+from seg3d_core.types import Instances
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.session import Outcome
-from seg3d_ros.demo.table import Row, accuracy_rows, format_table, graph_rows, result_rows
+from seg3d_ros.demo.table import Row, accuracy_rows, age_rows, format_table, graph_rows, id_rows, result_rows
 
 TRUTH_POINTS = 1_000_000
 TRUTH_DISTANCE_M = 0.04
@@ -31,23 +28,16 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
         print(f"no instances were published; the nodes' logs are in {options.out / 'logs'}")
         return 1
     rows: list[Row] = [("frames sent", f"{outcome.seen.frames} in {outcome.seconds:.0f} s")]
-    rows += graph_rows(outcome.seen) + result_rows(results)
-    instances = instances_of(results[-1], outcome.seen.latest_clouds)
+    rows += graph_rows(outcome.seen) + result_rows(results) + id_rows(results)
+    if not options.lossless:  # recorded stamps have no age
+        rows += age_rows(results)
+    instances = results[-1].instances(outcome.seen.latest_clouds)
     if options.data is None and options.bag is None:
         rows += _accuracy(instances, options.seed)
     rows.append(("crashes", str(len(outcome.crashed))))
     print(f"\n{format_table(rows)}\n")
     _write_files(options, instances)
     return 1 if outcome.crashed else 0
-
-
-def instances_of(result: Result, inputs: Iterable[Cloud]) -> Instances:
-    """The instances that a labelled cloud stands for, on the input cloud of the same stamp if that is among them."""
-    ids = result.instance_ids.astype(np.int32)
-    masks = result.point_ids[None, :] == ids[:, None]
-    scores = np.array([result.point_scores[mask].max() for mask in masks], np.float32)
-    same = [cloud for cloud in inputs if cloud.stamp_ns == result.cloud.stamp_ns and len(cloud) == len(result.cloud)]
-    return Instances(same[0] if same else result.cloud, masks, scores, ids)
 
 
 def _accuracy(instances: Instances, seed: int) -> list[Row]:

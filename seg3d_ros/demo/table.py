@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from seg3d_core.learning.id_stability import id_changes
 from seg3d_core.learning.metrics import ApResult
 from seg3d_ros.demo.observer import Observation, Result
 
@@ -28,15 +30,32 @@ def graph_rows(seen: Observation) -> list[Row]:
 
 
 def result_rows(results: Sequence[Result]) -> list[Row]:
-    """How many instances came out, and how old the data was by then."""
-    ages = np.array([result.age_s for result in results])
+    """How many instances came out."""
     counts = [len(result.instance_ids) for result in results]
-    half = len(ages) // 2
-    rows = [
+    return [
         ("results", f"{len(results)}, the last with {len(results[-1].cloud):,} points"),
         ("instances", f"{counts[-1]} in the last result, {min(counts)} to {max(counts)} on the way"),
-        ("age on arrival", f"{np.median(ages):.2f} s median, {np.percentile(ages, 95):.2f} s p95"),
     ]
+
+
+def id_rows(results: Sequence[Result]) -> list[Row]:
+    """Whether objects kept their ids from one result to the next, and how many did for most of the run."""
+    if len(results) < 2:
+        return []
+    # A pair at a time: masks of a whole run would not fit in memory.
+    changes = [id_changes([before.instances(), after.instances()]) for before, after in pairwise(results)]
+    again, lost = sum(change.objects for change in changes), sum(change.switches for change in changes)
+    middle = set(results[len(results) // 2].instance_ids.tolist())
+    lasting = middle.intersection(results[-1].instance_ids.tolist())
+    kept = f"{100 * (again - lost) / max(again, 1):.1f} % of {again} found again in the next result"
+    return [("ids kept", f"{kept}; {len(lasting)} of {len(middle)} at half time are there at the end")]
+
+
+def age_rows(results: Sequence[Result]) -> list[Row]:
+    """How old the data was when its result arrived, and whether that grew."""
+    ages = np.array([result.age_s for result in results])
+    half = len(ages) // 2
+    rows = [("age on arrival", f"{np.median(ages):.2f} s median, {np.percentile(ages, 95):.2f} s p95")]
     if half:
         halves = f"{np.median(ages[:half]):.2f} / {np.median(ages[half:]):.2f} s"
         rows.append(("age, first / second half", halves))

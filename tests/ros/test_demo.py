@@ -1,0 +1,71 @@
+"""The demo as its user runs it: own processes, real DDS, results on disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
+pytestmark = pytest.mark.ros
+
+from PIL import Image  # noqa: E402
+
+from seg3d_core.data.bags import read_bag  # noqa: E402
+from seg3d_core.data.cloud_files import read_labelled  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_demo(out: Path, domain: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    profile = str(ROOT / "config" / "fastdds.xml")
+    environment |= {"FASTDDS_DEFAULT_PROFILES_FILE": profile, "FASTRTPS_DEFAULT_PROFILES_FILE": profile}
+    return subprocess.run(
+        [sys.executable, "-m", "seg3d_ros.demo", "--out", str(out), *arguments],
+        cwd=ROOT, check=False, env=environment, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+
+
+def figures(table: str, name: str) -> list[float]:
+    """The numbers in one row of the table."""
+    row = next(line for line in table.splitlines() if line.strip().startswith(name))
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", row.split(name, 1)[1])]
+
+
+def test_rendered_room_becomes_instances_on_disk(tmp_path: Path, domain_id: int):
+    done = run_demo(tmp_path, domain_id, "--frames", "25", "--rate", "4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert figures(done.stdout, "crashes") == [0]
+    assert figures(done.stdout, "frames sent")[0] == 25
+    ap, ap50, ap25, targets = figures(done.stdout, "AP / AP50 / AP25")[-4:]
+    assert 0.1 < ap <= ap50 <= ap25 <= 1
+    assert targets >= 3
+    labelled = read_labelled(tmp_path / "instances.ply")
+    assert len(labelled.cloud) > 5_000
+    assert len(np.unique(labelled.instance_id[labelled.instance_id > 0])) >= 5
+    with Image.open(tmp_path / "instances.png") as picture:
+        assert np.asarray(picture).std() > 10
+    topics = {message.topic for message in read_bag(tmp_path / "recording")}
+    assert {"/scene_node/instance_cloud", "/scene_node/markers", "/fusion_node/cloud"} <= topics
+
+
+def test_same_recording_gives_the_same_ids_twice(tmp_path: Path, domain_id: int):
+    runs = []
+    for name in ("first", "second"):
+        done = run_demo(tmp_path / name, domain_id, "--frames", "12", "--rate", "6", "--lossless")
+        assert done.returncode == 0, done.stdout + done.stderr
+        runs.append(read_labelled(tmp_path / name / "instances.ply"))
+    np.testing.assert_array_equal(runs[0].cloud.points, runs[1].cloud.points)
+    np.testing.assert_array_equal(runs[0].instance_id, runs[1].instance_id)
+
+
+def test_what_cannot_be_played_is_said(tmp_path: Path, domain_id: int):
+    done = run_demo(tmp_path / "out", domain_id, "--data", str(tmp_path))
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
