@@ -11,7 +11,7 @@ from seg3d_core.data.rooms.layout import Layout, furnish
 from seg3d_core.data.rooms.room import STRUCTURE_IDS, Room
 from seg3d_core.errors import ConfigError
 
-ATTEMPTS = 20
+ATTEMPTS = 10
 
 
 def make_room(seed: int, config: RoomConfig) -> Room:

@@ -118,8 +118,11 @@ class Room:
         directions = camera.rays().reshape(-1, 3) @ T_world_camera[:3, :3].T.astype(np.float32)
         starts = np.broadcast_to(T_world_camera[:3, 3].astype(np.float32), directions.shape)
         # Rays have z = 1 in the camera frame, so the ray parameter is the depth.
+        # A ray without direction (corner of a fisheye) would search all triangles in vain.
+        is_blind = np.isnan(directions).any(axis=1)
+        directions[is_blind] = 1.0
         hits = self.rays.cast(starts, directions)
-        is_hit = np.isfinite(hits.distance)
+        is_hit = np.isfinite(hits.distance) & ~is_blind
         depth_m = np.where(is_hit, hits.distance, np.float32(0))
         triangles = np.where(is_hit, hits.triangle.astype(np.int32), np.int32(IGNORE))
         rgb = self._colours(triangles, starts + directions * depth_m[:, None], hits.uv)
