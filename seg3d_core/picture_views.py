@@ -20,6 +20,9 @@ ROOM_HEIGHT_M = (1.9, 6.0)
 CEILING_M = 2.2
 """Points higher than this over the lowest are left out of a room."""
 
+NEAREST_M = 0.05
+"""A cloud of one point is looked at from here."""
+
 SECOND_VIEW_DEG = 75.0
 """The second view differs from the first by at least this much."""
 
@@ -92,7 +95,8 @@ def _look_into(
     tangents = np.array([camera.width / camera.K[0, 0], camera.height / camera.K[1, 1]]) / 2 * 0.96
     for _ in range(4):
         offset = local - centre
-        distance = np.percentile((np.abs(offset[:, :2]) / tangents - offset[:, 2:]).max(axis=1), 99.5)
+        needed = (np.abs(offset[:, :2]) / tangents - offset[:, 2:]).max(axis=1)
+        distance = max(float(np.percentile(needed, 99.5)), NEAREST_M)
         # Perspective makes near things larger: move until the picture's margins are the same on both sides.
         seen = offset[:, :2] / np.maximum(offset[:, 2:] + distance, 1e-3 * distance)
         low, high = np.percentile(seen, [0.5, 99.5], axis=0)

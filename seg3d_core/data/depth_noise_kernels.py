@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-EDGE_STEP = 0.04
-"""Neighbours whose depth differs by more than this share lie on different surfaces."""
+EDGE_BEND = 0.04
+"""Inverse depth is linear on a plane, however tilted; a bend by more than this share of it is a depth edge."""
 
 
 @njit(cache=True, nogil=True)
@@ -70,15 +70,14 @@ def degrade(
             if z < nearest or z > farthest or is_dark[v, u]:
                 continue
             loss = dropout
-            left, right = depth_m[v, max(0, u - 1)], depth_m[v, min(width - 1, u + 1)]
-            above, below = depth_m[max(0, v - 1), u], depth_m[min(height - 1, v + 1), u]
-            gap = EDGE_STEP * z
-            if abs(left - z) > gap or abs(right - z) > gap or abs(above - z) > gap or abs(below - z) > gap:
-                loss = max(loss, edge_dropout)
-            elif 0 < u < width - 1 and 0 < v < height - 1:
-                cosine = _incidence(depth_m, rays, v, u)
-                # From no loss at 1.5 times the cosine of the limit over one half at the limit to all at half of it.
-                loss = max(loss, min(1.0, max(0.0, 1.5 - cosine / grazing)))
+            if 0 < u < width - 1 and 0 < v < height - 1:
+                across = _is_bent(depth_m[v, u - 1], z, depth_m[v, u + 1])
+                if across or _is_bent(depth_m[v - 1, u], z, depth_m[v + 1, u]):
+                    loss = max(loss, edge_dropout)
+                else:
+                    cosine = _incidence(depth_m, rays, v, u)
+                    # From no loss at 1.5 times the cosine of the limit over one half there to all at half of it.
+                    loss = max(loss, min(1.0, max(0.0, 1.5 - cosine / grazing)))
             if (bits & 0xFFFF) < loss * 65536:
                 continue
             sigma = base + growth * (z - best) ** 2
@@ -93,6 +92,14 @@ def degrade(
 def _triangular(bits: int) -> float:
     """Sum of two uniform numbers from 24 random bits, centred, with deviation 1: a bell without tails."""
     return (((bits & 0xFFF) + ((bits >> 12) & 0xFFF)) / 4095.0 - 1.0) * 2.449489742783178
+
+
+@njit(cache=True, nogil=True)
+def _is_bent(before: float, here: float, after: float) -> bool:
+    """Whether three depths in a row are not on one plane; also where a neighbour has none."""
+    if before <= 0 or after <= 0:
+        return True
+    return abs(here / before + here / after - 2.0) > EDGE_BEND
 
 
 @njit(cache=True, nogil=True)

@@ -50,21 +50,19 @@ class Room:
     @classmethod
     def assemble(cls, shell: Shell, placed: list[Placed]) -> Room:
         """Put all objects where they belong and cut their triangles small enough to carry light."""
-        corners, normals, counts, owners, names = [], [], [], [], []
+        corners, normals, counts, names = [], [], [], []
         for one in placed:
             T = one.T_world_object
             for part in one.item.parts:
-                pieces, piece_normals = tessellate(part.mesh.corners, part.mesh.corner_normals())
-                corners.append((pieces @ T[:3, :3].T + T[:3, 3]).astype(np.float32))
-                normals.append((piece_normals @ T[:3, :3].T).astype(np.float32))
-                counts.append(len(pieces))
-                owners.append(one.instance_id)
+                corners.append(part.mesh.corners @ T[:3, :3].T + T[:3, 3])
+                normals.append(part.mesh.corner_normals() @ T[:3, :3].T)
+                counts.append(len(part.mesh.triangles))
                 names.append((one.instance_id, part.name))
-        parts = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        instances = np.asarray(owners, np.int32)[parts]
-        return cls(
-            shell, tuple(placed), np.concatenate(corners), np.concatenate(normals), instances, parts, tuple(names)
-        )
+        pieces = tessellate(np.concatenate(corners), np.concatenate(normals))
+        parts = np.repeat(np.arange(len(counts), dtype=np.int32), counts)[pieces.source]
+        instances = np.array([owner for owner, _ in names], np.int32)[parts]
+        points, directions = pieces.corners.astype(np.float32), pieces.normals.astype(np.float32)
+        return cls(shell, tuple(placed), points, directions, instances, parts, tuple(names))
 
     @cached_property
     def names(self) -> dict[int, str]:

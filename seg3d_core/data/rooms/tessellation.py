@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 MAX_EDGE_M = 0.18
 
 
-def tessellate(
-    corners: Float64[np.ndarray, "T 3 3"], normals: Float64[np.ndarray, "T 3 3"]
-) -> tuple[Float64[np.ndarray, "U 3 3"], Float64[np.ndarray, "U 3 3"]]:
-    """Halve every triangle at its longest edge until no edge is longer than ``MAX_EDGE_M``; normals go along."""
-    done: list[tuple[np.ndarray, np.ndarray]] = []
-    while len(corners):
-        edges = np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2)
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Small triangles cut from larger ones.
+
+    Attributes:
+        corners: (U, 3, 3) metres.
+        normals: (U, 3, 3) unit, interpolated.
+        source: (U,) row of the triangle that each piece was cut from.
+    """
+
+    corners: Float64[np.ndarray, "U 3 3"]
+    normals: Float64[np.ndarray, "U 3 3"]
+    source: Int64[np.ndarray, " U"]
+
+
+def tessellate(corners: Float64[np.ndarray, "T 3 3"], normals: Float64[np.ndarray, "T 3 3"]) -> Pieces:
+    """Halve every triangle at its longest edge until no edge is longer than ``MAX_EDGE_M``."""
+    # Corner and normal go together: both are halved alike.
+    values = np.concatenate([corners, normals], axis=2)
+    source = np.arange(len(values))
+    done: list[Pieces] = []
+    while True:
+        edges = np.linalg.norm(np.roll(values[..., :3], -1, axis=1) - values[..., :3], axis=2)
         is_small = edges.max(axis=1) <= MAX_EDGE_M
-        done.append((corners[is_small], normals[is_small]))
-        longest = edges[~is_small].argmax(axis=1)
-        corners, normals = (_halved(values[~is_small], longest) for values in (corners, normals))
-    pieces = np.concatenate([piece for piece, _ in done])
-    directions = np.concatenate([normal for _, normal in done])
-    return pieces, directions / np.linalg.norm(directions, axis=2, keepdims=True)
+        done.append(Pieces(values[is_small, :, :3], values[is_small, :, 3:], source[is_small]))
+        if is_small.all():
+            break
+        values = _halved(values[~is_small], edges[~is_small].argmax(axis=1))
+        source = np.tile(source[~is_small], 2)
+    directions = np.concatenate([pieces.normals for pieces in done])
+    return Pieces(
+        np.concatenate([pieces.corners for pieces in done]),
+        directions / np.linalg.norm(directions, axis=2, keepdims=True),
+        np.concatenate([pieces.source for pieces in done]),
+    )
 
 
-def _halved(values: Float64[np.ndarray, "T 3 3"], longest: np.ndarray) -> Float64[np.ndarray, "U 3 3"]:
+def _halved(values: Float64[np.ndarray, "T 3 6"], longest: Int64[np.ndarray, " T"]) -> Float64[np.ndarray, "U 3 6"]:
     """Two triangles for each one, cut at the edge that starts at corner ``longest``."""
     rows = np.arange(len(values))
     start, end, tip = (values[rows, (longest + shift) % 3] for shift in range(3))

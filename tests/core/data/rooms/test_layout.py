@@ -30,7 +30,7 @@ def part_meshes(one: Placed) -> list[Mesh]:
 
 
 def surface_points(meshes: list[Mesh]) -> np.ndarray:
-    corners = np.concatenate([tessellate(mesh.corners, mesh.corner_normals())[0] for mesh in meshes])
+    corners = np.concatenate([tessellate(mesh.corners, mesh.corner_normals()).corners for mesh in meshes])
     steps = np.linspace(0, 1, 4)
     weights = np.array([(a, b, 1 - a - b) for a in steps for b in steps if a + b <= 1])
     return np.einsum("wc,tcx->twx", weights, corners).reshape(-1, 3).astype(np.float32)

@@ -97,9 +97,13 @@ def test_normals_are_sharp_on_boxes_and_smooth_on_balls() -> None:
 @given(st.floats(0.05, 2.0), st.floats(0.05, 2.0), st.floats(0.05, 2.0))
 def test_tessellation_keeps_the_surface(x: float, y: float, z: float) -> None:
     mesh = joined([box(x, y, z), box(x, y, z).at(x=5.0)])
-    corners, normals = tessellate(mesh.corners, mesh.corner_normals())
+    pieces = tessellate(mesh.corners, mesh.corner_normals())
+    corners, normals = pieces.corners, pieces.normals
     edges = np.linalg.norm(np.roll(corners, 1, axis=1) - corners, axis=2)
     assert edges.max() <= MAX_EDGE_M
     crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert np.linalg.norm(crosses, axis=1).sum() / 2 == pytest.approx(4 * (x * y + y * z + z * x))
+    flat = np.cross(mesh.corners[:, 1] - mesh.corners[:, 0], mesh.corners[:, 2] - mesh.corners[:, 0])
+    areas = np.bincount(pieces.source, np.linalg.norm(crosses, axis=1))
+    np.testing.assert_allclose(areas, np.linalg.norm(flat, axis=1))
     assert ((crosses[:, None] * normals).sum(axis=2) > 0).all()
