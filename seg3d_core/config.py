@@ -85,7 +85,7 @@ class GraphConfig(Config):
         3.5, ge=1, le=10, description="Samples farther apart than this many voxels are not joined."
     )
     convex_weight: float = Field(
-        0.1, ge=0, le=1, description="Weight of an outward bend (edge of a box) against an inward one (box on table)."
+        0.03, ge=0, le=1, description="Weight of an outward bend (edge of a box) against an inward one (box on table)."
     )
     k: float = Field(
         0.03, gt=0, le=1000, description="Scale of observation: the bend that a lone sample accepts; larger = coarser."

@@ -60,7 +60,7 @@ def merge_regions(graph: SurfaceGraph, labels: Int32[np.ndarray, " S"], max_bord
 
 
 def absorb_slivers(
-    graph: SurfaceGraph, labels: Int32[np.ndarray, " S"], border_share: float = 0.9
+    graph: SurfaceGraph, labels: Int32[np.ndarray, " S"], border_share: float = 0.8
 ) -> Int32[np.ndarray, " S"]:
     """Join every region that is nearly all border to the neighbour that it bends least toward.
 

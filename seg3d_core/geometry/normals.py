@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float32, Float64, Int32, Int64
 
-from seg3d_core.geometry.normals_kernels import plane_normals
+from seg3d_core.geometry.normals_kernels import moment_normals, patch_moments, widen
 from seg3d_core.geometry.voxels import voxel_keys
+
+_QUIET_RANGE_M = 1.5
+"""Up to here the noise of a depth camera (about 2 mm per square metre of range) is small against a patch."""
+
+_MAX_PASSES = 12
 
 _CELL_SAMPLES = 3
 _MAX_HIDDEN_SHARE = 0.1
 
 
 def estimate_normals(
-    points: Float32[np.ndarray, "N 3"], neighbours: Int32[np.ndarray, "N k"]
+    points: Float32[np.ndarray, "N 3"],
+    neighbours: Int32[np.ndarray, "N k"],
+    passes: Int64[np.ndarray, " N"] | None = None,
 ) -> Float32[np.ndarray, "N 3"]:
     """Unit normal of the plane through each point and its neighbours (-1 = none); the sign is arbitrary.
 
+    ``passes`` widens the patch of each point: 1 is its neighbours, 2 theirs as well with less weight, and so on.
     Zero where no plane is defined: fewer than two neighbours, or all of them on one line.
     """
-    normals: Float32[np.ndarray, "N 3"] = plane_normals(points, neighbours)
+    moments = patch_moments(points, neighbours)
+    if passes is not None and len(passes):
+        moments = widen(moments, neighbours, passes)
+    normals: Float32[np.ndarray, "N 3"] = moment_normals(moments)
     return normals
+
+
+def passes_against_noise(
+    points: Float32[np.ndarray, "N 3"], viewpoint: Float64[np.ndarray, "3"]
+) -> Int64[np.ndarray, " N"]:
+    """How far to widen patches seen by a depth camera at ``viewpoint``, whose noise grows with the range squared."""
+    ranges = np.linalg.norm(points - viewpoint, axis=1)
+    passes: Int64[np.ndarray, " N"] = np.clip(np.round((ranges / _QUIET_RANGE_M) ** 2), 1, _MAX_PASSES).astype(np.int64)
+    return passes
 
 
 def toward(

@@ -43,35 +43,66 @@ def _smallest_eigenvector(xx: float, xy: float, xz: float, yy: float, yz: float,
 
 
 @njit(cache=True, nogil=True)
-def plane_normals(points: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """(N, 3) float32 normal of the plane through each point and its neighbours (-1 = none)."""
+def patch_moments(points: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """(N, 9) float64 means of x, y, z, xx, xy, xz, yy, yz, zz over each point and its neighbours (-1 = none).
+
+    Relative to the first point: far from the origin the products would otherwise lose the surface in rounding.
+    """
     count, k = neighbours.shape
-    normals = np.empty((count, 3), np.float32)
-    normal = np.empty(3, np.float64)
+    moments = np.zeros((count, 9), np.float64)
     for i in range(count):
-        # Relative to the point itself: far from the origin the sums would otherwise lose the surface in rounding.
-        ox, oy, oz = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
-        n = 1
-        sx = sy = sz = xx = xy = xz = yy = yz = zz = 0.0
-        for t in range(k):
-            j = neighbours[i, t]
+        row = moments[i]
+        used = 0
+        for t in range(-1, k):
+            j = i if t < 0 else neighbours[i, t]
             if j < 0:
                 continue
-            x, y, z = points[j, 0] - ox, points[j, 1] - oy, points[j, 2] - oz
-            n += 1
-            sx += x
-            sy += y
-            sz += z
-            xx += x * x
-            xy += x * y
-            xz += x * z
-            yy += y * y
-            yz += y * z
-            zz += z * z
-        sx, sy, sz = sx / n, sy / n, sz / n
-        xx, xy, xz = xx / n - sx * sx, xy / n - sx * sy, xz / n - sx * sz
-        yy, yz, zz = yy / n - sy * sy, yz / n - sy * sz, zz / n - sz * sz
-        _smallest_eigenvector(xx, xy, xz, yy, yz, zz, normal)
+            x = np.float64(points[j, 0]) - points[0, 0]
+            y = np.float64(points[j, 1]) - points[0, 1]
+            z = np.float64(points[j, 2]) - points[0, 2]
+            used += 1
+            row[0] += x
+            row[1] += y
+            row[2] += z
+            row[3] += x * x
+            row[4] += x * y
+            row[5] += x * z
+            row[6] += y * y
+            row[7] += y * z
+            row[8] += z * z
+        row /= used
+    return moments
+
+
+@njit(cache=True, nogil=True)
+def widen(moments: np.ndarray, neighbours: np.ndarray, passes: np.ndarray) -> np.ndarray:
+    """Moments over wider patches: in every pass after the first, the mean over a point and its neighbours."""
+    k = neighbours.shape[1]
+    for step in range(2, passes.max() + 1):
+        wider = moments.copy()
+        for i in range(len(moments)):
+            if passes[i] < step:
+                continue
+            used = 1
+            for t in range(k):
+                j = neighbours[i, t]
+                if j >= 0:
+                    used += 1
+                    for c in range(9):
+                        wider[i, c] += moments[j, c]
+            wider[i] /= used
+        moments = wider
+    return moments
+
+
+@njit(cache=True, nogil=True)
+def moment_normals(moments: np.ndarray) -> np.ndarray:
+    """(N, 3) float32 normal of the plane that fits each patch; zero where none is defined."""
+    normals = np.empty((len(moments), 3), np.float32)
+    normal = np.empty(3, np.float64)
+    for i in range(len(moments)):
+        x, y, z, xx, xy, xz, yy, yz, zz = moments[i]
+        _smallest_eigenvector(xx - x * x, xy - x * y, xz - x * z, yy - y * y, yz - y * z, zz - z * z, normal)
         normals[i, 0], normals[i, 1], normals[i, 2] = normal[0], normal[1], normal[2]
     return normals
 

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Float64, Int32, Int64
 
 from seg3d_core.config import GraphConfig
 from seg3d_core.errors import InputError
-from seg3d_core.geometry.normals import estimate_normals, is_seen_from, toward
+from seg3d_core.geometry.normals import estimate_normals, is_seen_from, passes_against_noise, toward
 from seg3d_core.geometry.normals_kernels import smooth
 from seg3d_core.geometry.superpoints_kernels import bends, face_normal_means, felzenszwalb, mesh_edges, undirected_edges
 from seg3d_core.geometry.surface import Surface, nearest_within, point_spacing, thin
@@ -127,11 +127,11 @@ def _seen_normals(
     """Normals of the samples, and whether their signs mean anything."""
     if surface.normals is not None:
         return surface.normals, True
-    normals = estimate_normals(surface.points, neighbours)
     if viewpoint is None and is_seen_from(surface.points, np.zeros(3), surface.voxel_size_m):
         viewpoint = np.zeros(3)
     if viewpoint is None:
-        return normals, False
+        return estimate_normals(surface.points, neighbours), False
+    normals = estimate_normals(surface.points, neighbours, passes_against_noise(surface.points, viewpoint))
     return toward(normals, surface.points, viewpoint), True
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+_INWARD_COS = -0.05
+"""A bend counts as inward when the normals close up along the edge by this cosine; about 0 they turn sideways, which
+happens along every crease and says nothing."""
+
 
 @njit(cache=True, nogil=True)
 def undirected_edges(neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,24 +133,29 @@ def face_normal_means(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray
 def bends(
     points: np.ndarray, normals: np.ndarray, a: np.ndarray, b: np.ndarray, convex_weight: float, oriented: bool
 ) -> np.ndarray:
-    """(E,) float32 1 - cos between the normals of each edge's ends, times ``convex_weight`` where they diverge.
+    """(E,) float32 1 - cos between the normals of each edge's ends, times ``convex_weight`` unless they close up.
 
     Undefined (zero) normals bend nothing: a wire holds together. Without orientation the acute angle counts.
     """
     weights = np.empty(len(a), np.float32)
     for e in range(len(a)):
         i, j = a[e], b[e]
-        own = other = dot = spread = 0.0
+        own = other = dot = spread = turn = step = 0.0
         for c in range(3):
             own += normals[i, c] * normals[i, c]
             other += normals[j, c] * normals[j, c]
             dot += normals[i, c] * normals[j, c]
-            spread += (normals[j, c] - normals[i, c]) * (points[j, c] - points[i, c])
+            between = points[j, c] - points[i, c]
+            change = normals[j, c] - normals[i, c]
+            spread += change * between
+            turn += change * change
+            step += between * between
         if own < 0.5 or other < 0.5:
             weights[e] = 0.0
             continue
         if not oriented:
             dot = abs(dot)
         bend = max(0.0, 1.0 - dot)
-        weights[e] = bend * convex_weight if spread > 0 else bend
+        inward = spread < _INWARD_COS * np.sqrt(turn * step)
+        weights[e] = bend if inward else bend * convex_weight
     return weights

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg3d_core.geometry.normals import estimate_normals, is_seen_from, toward
+from seg3d_core.geometry.normals import estimate_normals, is_seen_from, passes_against_noise, toward
 from seg3d_core.geometry.surface import nearest_within
 
 
@@ -28,6 +28,31 @@ def test_normals_equal_those_of_a_singular_value_decomposition(seed: int, offset
     clear = spectra[:, 2] < 0.5 * spectra[:, 1]
     agreement = np.abs((ours * reference).sum(1))
     assert (agreement[clear] > 0.999).all()
+
+
+def test_wider_patches_average_noise_away() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2, 2000))
+    points = np.stack([x, y, rng.normal(0, 0.02, 2000)], 1).astype(np.float32)
+    neighbours = nearest_within(points, 12, 1.0, 0.1)
+    tilt = [
+        float(np.abs(estimate_normals(points, neighbours, np.full(2000, passes))[:, 2]).mean())
+        for passes in (1, 2, 4, 8)
+    ]
+    assert tilt == sorted(tilt)
+    assert tilt[0] < 0.95 and tilt[-1] > 0.99
+
+
+def test_widening_touches_only_what_is_far() -> None:
+    points = np.array([[0, 0, 0.5], [0, 0, 1.5], [0, 0, 3.0], [0, 0, 30.0]], np.float32)
+    assert passes_against_noise(points, np.zeros(3)).tolist() == [1, 1, 4, 12]
+    rng = np.random.default_rng(0)
+    points = rng.random((50, 3)).astype(np.float32)
+    neighbours = nearest_within(points, 8, 1.0, 0.3)
+    passes = np.array([1, 3] * 25)
+    widened, plain = estimate_normals(points, neighbours, passes), estimate_normals(points, neighbours)
+    np.testing.assert_array_equal(widened[passes == 1], plain[passes == 1])
+    assert (widened[passes == 3] != plain[passes == 3]).any()
 
 
 def test_a_line_and_a_heap_have_no_normal() -> None:
