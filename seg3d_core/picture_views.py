@@ -92,7 +92,7 @@ def _look_into(
     local = points.astype(np.float64) @ R
     low, high = np.percentile(local, [0.5, 99.5], axis=0)
     centre = (low + high) / 2
-    tangents = np.array([camera.width / camera.K[0, 0], camera.height / camera.K[1, 1]]) / 2 * 0.96
+    tangents = np.array([camera.width / camera.K[0, 0], camera.height / camera.K[1, 1]]) / 2 * 0.93
     for _ in range(4):
         offset = local - centre
         needed = (np.abs(offset[:, :2]) / tangents - offset[:, 2:]).max(axis=1)

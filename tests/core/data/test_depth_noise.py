@@ -102,7 +102,7 @@ def test_grazing_surfaces_return_little() -> None:
     measured = noisy(frame_of(depth_m), max_depth_m=100.0, grazing_deg=80.0, axial_growth_per_m=0.0)
     angle = np.degrees(np.arctan(depth_m[:, 160]))
     lost = (measured[:, 1:-1] == 0).mean(axis=1)
-    assert lost[:-1][(angle[:-1] > 60) & (angle[:-1] < 74)].max() < 0.02
+    assert lost[:-1][(angle[:-1] > 60) & (angle[:-1] < 74)].max() < 0.06
     assert lost[(angle > 86) & (rows[:, 0] > 4)].min() > 0.95
 
 
