@@ -20,8 +20,10 @@ def make_room(seed: int, config: RoomConfig) -> Room:
     Ids 1 to 6 are the floor, the walls and the ceiling, 7 and 8 window and door, then furniture, then small things.
 
     Raises:
-        ConfigError: no arrangement with ``min_objects`` to ``max_objects`` was found: the room is too small or too big.
+        ConfigError: a least value is greater than its greatest one, or no arrangement with ``min_objects`` to
+            ``max_objects`` was found: the room is too small or too big.
     """
+    _check_ranges(config)
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng((seed, attempt))
         length_m = rng.uniform(config.min_length_m, config.max_length_m)
@@ -37,3 +39,10 @@ def make_room(seed: int, config: RoomConfig) -> Room:
             return Room.assemble(shell, layout.placed)
     limits = f"{config.min_objects} to {config.max_objects} objects"
     raise ConfigError(f"no room of seed {seed} holds {limits} in {ATTEMPTS} attempts: change its size or the limits")
+
+
+def _check_ranges(config: RoomConfig) -> None:
+    for what in ("length_m", "width_m", "objects"):
+        least, greatest = getattr(config, f"min_{what}"), getattr(config, f"max_{what}")
+        if least > greatest:
+            raise ConfigError(f"min_{what} = {least} is greater than max_{what} = {greatest}")

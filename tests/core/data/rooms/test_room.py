@@ -53,6 +53,18 @@ def test_settings_that_cannot_be_met_are_refused() -> None:
         make_room(0, RoomConfig(min_objects=190, max_objects=200, things_per_m2=0.0))
 
 
+def test_ranges_upside_down_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"min_length_m = 6.0 is greater than max_length_m = 5.6"):
+        make_room(0, RoomConfig(min_length_m=6.0))
+
+
+@pytest.mark.parametrize("size_m", [3.0, 12.0])
+def test_smallest_and_largest_rooms(size_m: float) -> None:
+    sizes = dict.fromkeys(("min_length_m", "max_length_m", "min_width_m", "max_width_m"), size_m)
+    room = make_room(0, RoomConfig.build({"min_objects": 5, "height_m": 2.4, **sizes}))
+    assert room.rays.distance_m(camera_path(room, 60)[:, :3, 3].astype(np.float32)).min() > 0.2
+
+
 def test_ids_names_and_parts_agree(room: Room) -> None:
     assert [one.instance_id for one in room.placed] == list(range(1, len(room.placed) + 1))
     assert room.names[FLOOR_ID] == "floor"
