@@ -11,7 +11,7 @@ from seg3d_core.data.rooms import Room, camera_path, make_room
 from seg3d_core.geometry.camera import Camera
 from seg3d_core.types import RgbdFrame
 
-ROOM_FRAMES = 120
+ROOM_FRAMES = 200
 ROOM_RATE_HZ = 5.0
 
 

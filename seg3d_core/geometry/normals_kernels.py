@@ -108,11 +108,8 @@ def moment_normals(moments: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def smooth(normals: np.ndarray, neighbours: np.ndarray, oriented: bool) -> np.ndarray:
-    """(N, 3) float32 unit mean of normals over each point and its neighbours (-1 = none); zero where they cancel.
-
-    Without orientation neighbours are first turned to the side of the point's own normal.
-    """
+def smooth(normals: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """(N, 3) float32 unit mean of normals over each point and its neighbours (-1 = none); zero where they cancel."""
     count, k = neighbours.shape
     smoothed = np.empty_like(normals)
     for i in range(count):
@@ -121,13 +118,9 @@ def smooth(normals: np.ndarray, neighbours: np.ndarray, oriented: bool) -> np.nd
             j = neighbours[i, t]
             if j < 0:
                 continue
-            sign = 1.0
-            if not oriented:
-                dot = normals[i, 0] * normals[j, 0] + normals[i, 1] * normals[j, 1] + normals[i, 2] * normals[j, 2]
-                sign = 1.0 if dot >= 0 else -1.0
-            x += sign * normals[j, 0]
-            y += sign * normals[j, 1]
-            z += sign * normals[j, 2]
+            x += normals[j, 0]
+            y += normals[j, 1]
+            z += normals[j, 2]
         length = np.sqrt(x * x + y * y + z * z)
         scale = 1.0 / length if length > 1e-6 else 0.0
         smoothed[i, 0], smoothed[i, 1], smoothed[i, 2] = x * scale, y * scale, z * scale

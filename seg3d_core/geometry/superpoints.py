@@ -16,6 +16,7 @@ from seg3d_core.config import GraphConfig
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.normals import estimate_normals, is_seen_from, passes_against_noise, toward
 from seg3d_core.geometry.normals_kernels import smooth
+from seg3d_core.geometry.orientation import upward
 from seg3d_core.geometry.superpoints_kernels import bends, face_normal_means, felzenszwalb, mesh_edges, undirected_edges
 from seg3d_core.geometry.surface import Surface, nearest_within, point_spacing, thin
 from seg3d_core.types import Cloud
@@ -92,7 +93,7 @@ def surface_graph(cloud: Cloud, config: GraphConfig) -> SurfaceGraph:
 
     The cloud's own normals are used when there; otherwise they are estimated and turned toward the cloud's viewpoint,
     or toward the frame's origin if a camera there can have seen every point (true of any cloud in its camera's
-    frame). In a cloud without any orientation an inward bend cannot be told from an outward one: both weigh fully.
+    frame), or, in a map seen from everywhere, so that what lies flat faces up (+z).
 
     Raises:
         InputError: fewer points than an edge list needs, or points out of reach of voxel numbers.
@@ -105,11 +106,10 @@ def surface_graph(cloud: Cloud, config: GraphConfig) -> SurfaceGraph:
     neighbours = nearest_within(
         surface.points, 2 * config.neighbours, config.max_edge_voxels * voxel_m, _CELL_VOXELS * voxel_m
     )
-    normals, oriented = _seen_normals(surface, neighbours, cloud.viewpoint)
     near = np.ascontiguousarray(neighbours[:, : config.neighbours])
-    normals = smooth(normals, near, oriented)
     a, b = undirected_edges(near)
-    weights = bends(surface.points, normals, a, b, config.convex_weight if oriented else 1.0, oriented)
+    normals = smooth(_seen_normals(surface, neighbours, a, b, cloud.viewpoint), near)
+    weights = bends(surface.points, normals, a, b, config.convex_weight)
     return SurfaceGraph(surface, normals, a, b, weights)
 
 
@@ -122,17 +122,21 @@ def working_voxel_m(cloud: Cloud, config: GraphConfig) -> float:
 
 
 def _seen_normals(
-    surface: Surface, neighbours: Int32[np.ndarray, "S k"], viewpoint: Float64[np.ndarray, "3"] | None
-) -> tuple[Float32[np.ndarray, "S 3"], bool]:
-    """Normals of the samples, and whether their signs mean anything."""
+    surface: Surface,
+    neighbours: Int32[np.ndarray, "S k"],
+    a: Int32[np.ndarray, " E"],
+    b: Int32[np.ndarray, " E"],
+    viewpoint: Float64[np.ndarray, "3"] | None,
+) -> Float32[np.ndarray, "S 3"]:
+    """Normals of the samples on the side that was seen, as far as that can be found out."""
     if surface.normals is not None:
-        return surface.normals, True
+        return surface.normals
     if viewpoint is None and is_seen_from(surface.points, np.zeros(3), surface.voxel_size_m):
         viewpoint = np.zeros(3)
     if viewpoint is None:
-        return estimate_normals(surface.points, neighbours), False
+        return upward(surface.points, estimate_normals(surface.points, neighbours), a, b)
     normals = estimate_normals(surface.points, neighbours, passes_against_noise(surface.points, viewpoint))
-    return toward(normals, surface.points, viewpoint), True
+    return toward(normals, surface.points, viewpoint)
 
 
 def _dense(roots: Int64[np.ndarray, " S"]) -> Int32[np.ndarray, " S"]:

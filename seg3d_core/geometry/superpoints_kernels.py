@@ -130,12 +130,10 @@ def face_normal_means(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray
 
 
 @njit(cache=True, nogil=True)
-def bends(
-    points: np.ndarray, normals: np.ndarray, a: np.ndarray, b: np.ndarray, convex_weight: float, oriented: bool
-) -> np.ndarray:
+def bends(points: np.ndarray, normals: np.ndarray, a: np.ndarray, b: np.ndarray, convex_weight: float) -> np.ndarray:
     """(E,) float32 1 - cos between the normals of each edge's ends, times ``convex_weight`` unless they close up.
 
-    Undefined (zero) normals bend nothing: a wire holds together. Without orientation the acute angle counts.
+    Undefined (zero) normals bend nothing: a wire holds together.
     """
     weights = np.empty(len(a), np.float32)
     for e in range(len(a)):
@@ -153,8 +151,6 @@ def bends(
         if own < 0.5 or other < 0.5:
             weights[e] = 0.0
             continue
-        if not oriented:
-            dot = abs(dot)
         bend = max(0.0, 1.0 - dot)
         inward = spread < _INWARD_COS * np.sqrt(turn * step)
         weights[e] = bend if inward else bend * convex_weight

@@ -8,7 +8,7 @@ from seg3d_core.config import RoomConfig
 from seg3d_core.data.cloud_files import write_cloud
 from seg3d_core.learning.metrics import SceneResult, average_precision, mask_iou
 from seg3d_core.pictures import before_after, save_png
-from seg3d_core.types import Instances
+from seg3d_core.types import IGNORE, Instances
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.session import Outcome
 from seg3d_ros.demo.table import Row, accuracy_rows, age_rows, format_table, graph_rows, id_rows, result_rows
@@ -42,10 +42,12 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
 
 def _accuracy(instances: Instances, seed: int) -> list[Row]:
     from seg3d_core.data.labels import transfer_labels
-    from seg3d_core.data.rooms import make_room
+    from seg3d_core.data.rooms import STRUCTURE_IDS, make_room
 
     truth = make_room(seed, RoomConfig()).surface(TRUTH_POINTS)
     labels = transfer_labels(truth, instances.cloud, TRUTH_DISTANCE_M)
+    # As in ScanNet's evaluation: floor and walls are no objects, and finding them is no error.
+    labels[np.isin(labels, STRUCTURE_IDS)] = IGNORE
     ap = average_precision([SceneResult(instances.masks, instances.scores, labels)])
     true_ids, counts = np.unique(labels[labels > 0], return_counts=True)
     true_masks = labels[None, :] == true_ids[counts >= 100, None]

@@ -65,8 +65,8 @@ def age_rows(results: Sequence[Result]) -> list[Row]:
 def accuracy_rows(ap: ApResult, mean_best_iou: float) -> list[Row]:
     """Agreement with the ground truth."""
     return [
-        ("AP / AP50 / AP25", f"{ap.ap:.3f} / {ap.ap50:.3f} / {ap.ap25:.3f} ({ap.targets} true instances)"),
-        ("best IoU per true instance", f"{mean_best_iou:.2f} mean"),
+        ("AP / AP50 / AP25", f"{ap.ap:.3f} / {ap.ap50:.3f} / {ap.ap25:.3f} ({ap.targets} objects)"),
+        ("best IoU per object", f"{mean_best_iou:.2f} mean"),
     ]
 
 

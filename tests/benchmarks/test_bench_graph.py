@@ -144,7 +144,7 @@ def test_edges(graph: SurfaceGraph, compare: Callable[..., None]) -> None:
 
     def ours() -> np.ndarray:
         a, b = undirected_edges(near)
-        return bends(points, normals, a, b, CONFIG.convex_weight, True)
+        return bends(points, normals, a, b, CONFIG.convex_weight)
 
     compare(
         f"edges and weights ({len(graph.a) // 1000}k)",
