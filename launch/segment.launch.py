@@ -50,7 +50,7 @@ ARGUMENTS = [
     ),
     ("model", "", f"Scene segmenter; {KEEP}.", None),
     ("demo", "false", "Play a rendered room instead of a camera.", ["true", "false"]),
-    ("demo_sequence", "room:0", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
+    ("demo_sequence", "room:3", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
     ("python", "", "Interpreter that has Open3D and Numba; empty: found as the README says.", None),
 ]
 

@@ -36,7 +36,7 @@ FrameMessages = tuple[Image, Image, CameraInfo, PoseStamped]
 class SourceConfig(Config):
     """source_node: plays a recorded or rendered RGB-D sequence with its camera poses."""
 
-    sequence: str = Field("room:0", description="room:SEED renders a furnished room; else a folder with a sequence.")
+    sequence: str = Field("room:3", description="room:SEED renders a furnished room; else a folder with a sequence.")
     frames: int = Field(0, ge=0, le=1_000_000, description="Play at most this many frames; 0: all.")
     rate_hz: float = Field(5.0, gt=0, le=120, description="Frames per second.")
     restamp: bool = Field(True, description="Stamp frames with the time they are sent; false: their recorded stamps.")

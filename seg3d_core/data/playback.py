@@ -47,12 +47,24 @@ def open_playback(spec: str) -> RgbdSequence:
     Raises:
         InputError: the seed is not a whole number, or the folder holds no sequence.
     """
-    if not spec.startswith(ROOM_PREFIX):
+    seed = room_seed(spec)
+    if seed is None:
         return UprightSequence(open_sequence(spec))
-    seed = spec.removeprefix(ROOM_PREFIX)
-    if not seed.isdecimal():
-        raise InputError(f"{spec!r}: a room is named by a whole number, for example {ROOM_PREFIX}7")
     # Rendering takes a second to import; recordings do not need it.
     from seg3d_core.data.room_sequence import RoomSequence
 
-    return RoomSequence(int(seed))
+    return RoomSequence(seed)
+
+
+def room_seed(spec: str) -> int | None:
+    """Seed of the room that ``spec`` names, None if it names a folder.
+
+    Raises:
+        InputError: the seed is not a whole number.
+    """
+    if not spec.startswith(ROOM_PREFIX):
+        return None
+    seed = spec.removeprefix(ROOM_PREFIX)
+    if not seed.isdecimal():
+        raise InputError(f"{spec!r}: a room is named by a whole number, for example {ROOM_PREFIX}7")
+    return int(seed)

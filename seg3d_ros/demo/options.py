@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seg3d_core.data.playback import ROOM_PREFIX
 from seg3d_core.errors import ConfigError
+from seg3d_ros.source_node import SourceConfig
 
 
 @dataclass(frozen=True)
@@ -15,9 +17,8 @@ class DemoOptions:
     """What to play, through what, and where the results go.
 
     Attributes:
-        data: folder with an RGB-D sequence, None for the rendered room.
-        bag: rosbag2 to play, None for a sequence.
-        seed: which room is rendered.
+        sequence: what source_node plays: a folder with an RGB-D sequence, or room:SEED.
+        bag: rosbag2 to play instead, None for a sequence.
         frames: play at most this many frames; 0 = all.
         rate_hz: frames per second.
         lossless: every frame is used, in order, with its recorded stamp.
@@ -26,9 +27,8 @@ class DemoOptions:
         fusion: extra parameters of fusion_node.
     """
 
-    data: Path | None
+    sequence: str
     bag: Path | None
-    seed: int
     frames: int
     rate_hz: float
     lossless: bool
@@ -42,16 +42,16 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
     parser = argparse.ArgumentParser(
         prog="./run demo",
         description="RGB-D frames in, fused cloud, instances out: real nodes in their own processes, on this machine.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    source = SourceConfig()
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--data", type=Path, help="RGB-D sequence: color/ depth/ pose/ folders, ScanNet export or TUM")
     what.add_argument("--bag", type=Path, help="rosbag2 recording (MCAP or sqlite3) with a cloud, or RGB-D and tf")
-    what.add_argument("--seed", type=int, default=0, help="which room is rendered when neither is given")
-    parser.add_argument("--frames", type=int, default=0, help="play at most this many frames; 0: all")
-    parser.add_argument("--rate", type=float, default=5.0, help="frames per second")
+    what.add_argument("--seed", type=int, help=f"render this room instead of {source.sequence}")
+    parser.add_argument("--frames", type=int, default=source.frames, help="play at most this many frames; 0: all")
+    parser.add_argument("--rate", type=float, default=source.rate_hz, help="frames per second (default %(default)s)")
     parser.add_argument("--lossless", action="store_true", help="use every frame in order: deterministic, not live")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default out)")
     parser.add_argument("--model", help="scene segmenter (default: scene_node's own)")
     for node in ("scene", "fusion"):
         parser.add_argument(
@@ -62,9 +62,8 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
     if values.model:
         scene["model"] = values.model
     return DemoOptions(
-        data=values.data,
+        sequence=_sequence(values),
         bag=values.bag,
-        seed=values.seed,
         frames=values.frames,
         rate_hz=values.rate,
         lossless=values.lossless,
@@ -72,6 +71,12 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
         scene=scene,
         fusion=_pairs(values.fusion),
     )
+
+
+def _sequence(values: argparse.Namespace) -> str:
+    if values.data is not None:
+        return str(values.data)
+    return f"{ROOM_PREFIX}{values.seed}" if values.seed is not None else SourceConfig().sequence
 
 
 def _pairs(settings: Sequence[str]) -> dict[str, str]:

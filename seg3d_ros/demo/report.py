@@ -6,6 +6,7 @@ import numpy as np
 
 from seg3d_core.config import RoomConfig
 from seg3d_core.data.cloud_files import write_cloud
+from seg3d_core.data.playback import room_seed
 from seg3d_core.learning.metrics import SceneResult, average_precision, mask_iou
 from seg3d_core.pictures import before_after, save_png
 from seg3d_core.types import IGNORE, Instances
@@ -32,8 +33,9 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
     if not options.lossless:  # recorded stamps have no age
         rows += age_rows(results)
     instances = results[-1].instances(outcome.seen.latest_clouds)
-    if options.data is None and options.bag is None:
-        rows += _accuracy(instances, options.seed)
+    seed = None if options.bag else room_seed(options.sequence)
+    if seed is not None:
+        rows += _accuracy(instances, seed)
     rows.append(("crashes", str(len(outcome.crashed))))
     print(f"\n{format_table(rows)}\n")
     _write_files(options, instances)
@@ -47,7 +49,7 @@ def _accuracy(instances: Instances, seed: int) -> list[Row]:
     truth = make_room(seed, RoomConfig()).surface(TRUTH_POINTS)
     labels = transfer_labels(truth, instances.cloud, TRUTH_DISTANCE_M)
     # As in ScanNet's evaluation: floor and walls are no objects, and finding them is no error.
-    labels[np.isin(labels, STRUCTURE_IDS)] = IGNORE
+    labels[np.isin(labels, list(STRUCTURE_IDS))] = IGNORE
     ap = average_precision([SceneResult(instances.masks, instances.scores, labels)])
     true_ids, counts = np.unique(labels[labels > 0], return_counts=True)
     true_masks = labels[None, :] == true_ids[counts >= 100, None]

@@ -46,7 +46,7 @@ def make_scenario(options: DemoOptions, logs: Path) -> Scenario:
         "seg3d_ros.source_node",
         logs / "source_node.log",
         {
-            "sequence": str(options.data) if options.data else f"room:{options.seed}",
+            "sequence": options.sequence,
             "frames": options.frames,
             "rate_hz": float(options.rate_hz),
             "restamp": not options.lossless,
