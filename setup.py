@@ -54,7 +54,6 @@ setup(
         "rosbags>=0.10.4",
         # Reads sqlite3 bags for rosbags and raises its own errors.
         "apsw",
-        "transforms3d>=0.4.2",
     ],
     extras_require={
         # ROS 2 itself, for machines without a ROS distribution. The wheels exist for this platform and these Pythons.

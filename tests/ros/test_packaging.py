@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OPTIONAL_ROS = {"tf2_ros", "vision_msgs", "sensor_msgs_py", "tf_transformations"}
 DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml"}
 """Modules whose distribution has another name."""
+NEVER_IMPORTED = {"setuptools"}
+"""Required all the same: colcon asks for it in ament_python packages."""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,13 @@ def test_every_import_is_declared(metadata: dict[str, Any], package: str) -> Non
         else:
             known = canonicalize_name(DISTRIBUTION_OF.get(name, name)) in required
             assert known, f"{file} imports {name}, which setup.py does not require"
+
+
+def test_every_requirement_is_used(metadata: dict[str, Any]) -> None:
+    required = {canonicalize_name(Requirement(text).name) for text in metadata["install_requires"]}
+    imported = {name for package in ("seg3d_core", "seg3d_ros") for name, _ in imported_modules(package)}
+    used = {canonicalize_name(DISTRIBUTION_OF.get(name, name)) for name in imported}
+    assert required - used == NEVER_IMPORTED
 
 
 def test_package_xml_agrees_with_setup_py(metadata: dict[str, Any]) -> None:
