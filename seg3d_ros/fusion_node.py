@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from seg3d_core.geometry.tsdf import TsdfVolume
 from seg3d_ros.conversions.clouds import cloud_to_message
+from seg3d_ros.health import Health
 from seg3d_ros.outputs import Output
 from seg3d_ros.perception_node import PerceptionNode
 from seg3d_ros.rgbd_input import RgbdInput, RgbdMessages, frame_from
 from seg3d_ros.running import run
 from seg3d_ros.settings import FusionNodeConfig
+from seg3d_ros.warm_up import practice_messages
 
 
 class FusionNode(PerceptionNode[FusionNodeConfig]):
@@ -28,8 +32,10 @@ class FusionNode(PerceptionNode[FusionNodeConfig]):
         self._integrated_at = 0.0
 
     def build(self) -> None:
-        """Make the volume and the output."""
+        """Make the volume and the output, and run everything once so that the first frames are not lost."""
         self._volume = TsdfVolume(self.config.fusion)
+        with self.health.stage("warm_up"):
+            self._warm_up()
         self._cloud = Output(self, PointCloud2, "~/cloud", lambda message: message)
         self.health.gauge("blocks", lambda: self._volume.block_count if self._volume else 0)
 
@@ -69,6 +75,15 @@ class FusionNode(PerceptionNode[FusionNodeConfig]):
             self._cloud.destroy()
         self._volume = self._cloud = None
         self._published_ns = self._newest_ns = None
+
+    def _warm_up(self) -> None:
+        """Compiled code is loaded or made here: on a new machine that takes as long as a hundred frames."""
+        limits = self.config.fusion
+        scratch = Health(lambda: 0, self.get_logger())
+        frame = frame_from(practice_messages(limits.min_depth_m, limits.max_depth_m), self.config, None, scratch)
+        self._volume.integrate(replace(frame, T_world_camera=np.eye(4)))
+        cloud_to_message(self._volume.extract())
+        self._volume.reset()
 
     def _publish(self) -> None:
         with self.health.stage("extract"):
