@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geometry_msgs.msg import PoseStamped
+from message_builders import compressed_depth_of, jpeg_of
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_graph import Graph
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from seg3d_core.types import RgbdFrame
 from seg3d_ros.conversions.cameras import info_from_camera
@@ -39,12 +40,18 @@ class Exposure:
 
 
 class CameraPublishers:
-    """Publishes exposures on the topics that the nodes subscribe to."""
+    """Publishes exposures on the topics that the nodes subscribe to.
 
-    def __init__(self, graph: Graph, qos: QoSProfile = RELIABLE) -> None:
+    With a ``depth_codec`` (png, rvl) colour is sent as JPEG and depth as compressedDepth instead.
+    """
+
+    def __init__(self, graph: Graph, qos: QoSProfile = RELIABLE, depth_codec: str = "") -> None:
         self.graph = graph
-        self.rgb = graph.publisher(Image, "/rgb/image_rect_color", qos)
-        self.depth = graph.publisher(Image, "/depth_registered/image_rect", qos)
+        self._codec = depth_codec
+        kind = CompressedImage if depth_codec else Image
+        rgb_end, depth_end = ("/compressed", "/compressedDepth") if depth_codec else ("", "")
+        self.rgb = graph.publisher(kind, f"/rgb/image_rect_color{rgb_end}", qos)
+        self.depth = graph.publisher(kind, f"/depth_registered/image_rect{depth_end}", qos)
         self.info = graph.publisher(CameraInfo, "/rgb/camera_info", qos)
         self.pose = graph.publisher(PoseStamped, "/camera_pose", qos)
 
@@ -56,5 +63,5 @@ class CameraPublishers:
     def send(self, exposure: Exposure) -> None:
         self.pose.publish(exposure.pose)
         self.info.publish(exposure.info)
-        self.depth.publish(exposure.depth)
-        self.rgb.publish(exposure.rgb)
+        self.depth.publish(compressed_depth_of(exposure.depth, self._codec) if self._codec else exposure.depth)
+        self.rgb.publish(jpeg_of(exposure.rgb) if self._codec else exposure.rgb)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from array import array
 from collections.abc import Sequence
 
 import numpy as np
-from sensor_msgs.msg import Image, PointCloud2, PointField
+from PIL import Image as Pictures
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 
 CODES = {1: "b", 2: "B", 3: "h", 4: "H", 5: "i", 6: "I", 7: "f", 8: "d"}
 FLOAT32, FLOAT64, UINT32, UINT8 = PointField.FLOAT32, PointField.FLOAT64, PointField.UINT32, PointField.UINT8
@@ -30,6 +32,43 @@ def image(encoding: str, rows: np.ndarray, padding: int = 0, is_bigendian: bool 
         is_bigendian=int(is_bigendian),
         data=array("B", b"".join(lines)),
     )
+
+
+def compressed(data: bytes, text: str) -> CompressedImage:
+    return CompressedImage(format=text, data=array("B", data))
+
+
+def picture(pixels: np.ndarray, kind: str, **options: int) -> bytes:
+    target = io.BytesIO()
+    Pictures.fromarray(pixels).save(target, kind, **options)
+    return target.getvalue()
+
+
+def depth_header(a: float = 0.0, b: float = 0.0) -> bytes:
+    return struct.pack("<iff", 0, a, b)
+
+
+def rvl(pixels: np.ndarray, a: float = 0.0, b: float = 0.0) -> bytes:
+    """A compressedDepth payload: header, size, stream."""
+    height, width = pixels.shape
+    return depth_header(a, b) + struct.pack("<II", width, height) + rvl_encode(pixels)
+
+
+def jpeg_of(message: Image) -> CompressedImage:
+    """An rgb8 image as image_transport's compressed plugin sends it."""
+    pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+    sent = compressed(picture(pixels, "JPEG", quality=95), "rgb8; jpeg compressed bgr8")
+    sent.header = message.header
+    return sent
+
+
+def compressed_depth_of(message: Image, codec: str) -> CompressedImage:
+    """A 16UC1 image as the compressed_depth plugin sends it, ``codec`` png or rvl."""
+    pixels = np.frombuffer(message.data, "<u2").reshape(message.height, message.width)
+    data = depth_header() + picture(pixels, "PNG") if codec == "png" else rvl(pixels)
+    sent = compressed(data, f"16UC1; compressedDepth {codec}")
+    sent.header = message.header
+    return sent
 
 
 def cloud_message(

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import io
 import struct
-from array import array
 
 import numpy as np
 import pytest
@@ -12,9 +10,8 @@ pytest.importorskip("sensor_msgs")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from message_builders import rvl_encode
-from PIL import Image as Pictures
-from sensor_msgs.msg import CompressedImage
+from message_builders import compressed, picture, rvl
+from message_builders import depth_header as header
 
 from seg3d_core.errors import InputError
 from seg3d_ros.conversions.compressed import MAX_PIXELS, depth_m_from_compressed, rgb_from_compressed
@@ -22,25 +19,6 @@ from seg3d_ros.conversions.compressed import MAX_PIXELS, depth_m_from_compressed
 pytestmark = pytest.mark.ros
 
 RNG = np.random.default_rng(3)
-
-
-def compressed(data: bytes, text: str) -> CompressedImage:
-    return CompressedImage(format=text, data=array("B", data))
-
-
-def picture(pixels: np.ndarray, kind: str, **options: int) -> bytes:
-    target = io.BytesIO()
-    Pictures.fromarray(pixels).save(target, kind, **options)
-    return target.getvalue()
-
-
-def header(a: float = 0.0, b: float = 0.0) -> bytes:
-    return struct.pack("<iff", 0, a, b)
-
-
-def rvl(pixels: np.ndarray, a: float = 0.0, b: float = 0.0) -> bytes:
-    height, width = pixels.shape
-    return header(a, b) + struct.pack("<II", width, height) + rvl_encode(pixels)
 
 
 def test_png_colour_is_exact() -> None:

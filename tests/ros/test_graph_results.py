@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ros_graph import BEST_EFFORT, LATCHED, Graph
 from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
+from seg3d_core.types import Cloud
 from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.stamps import stamp_ns
 
@@ -35,9 +37,23 @@ def positions(message: PointCloud2) -> np.ndarray:
     return np.stack([field(message, axis) for axis in "xyz"], axis=1)
 
 
+def with_normals(stamp_ns: int) -> tuple[Cloud, np.ndarray]:
+    return boxes_cloud(stamp_ns, "odom")
+
+
+def bare(stamp_ns: int) -> tuple[Cloud, np.ndarray]:
+    """As a lidar or a mapper that keeps points alone gives it: no normals, no colour, far from the origin."""
+    cloud, labels = boxes_cloud(stamp_ns, "map")
+    far = cloud.points + np.float32([30.0, -20.0, 1.5])
+    return Cloud(far, frame_id=cloud.frame_id, stamp_ns=cloud.stamp_ns), labels
+
+
+@pytest.mark.parametrize("make", [with_normals, bare])
 @pytest.mark.parametrize("qos", [BEST_EFFORT, LATCHED], ids=["best effort", "reliable and latched"])
-def test_a_cloud_from_another_process(graph: Graph, qos: QoSProfile) -> None:
-    cloud, labels = boxes_cloud(1234 * S + 567, "odom")
+def test_a_cloud_from_another_process(
+    graph: Graph, qos: QoSProfile, make: Callable[[int], tuple[Cloud, np.ndarray]]
+) -> None:
+    cloud, labels = make(1234 * S + 567)
     results = graph.collect(PointCloud2, "/scene_node/instance_cloud")
     publisher = graph.publisher(PointCloud2, "/cloud", qos)
     if qos is LATCHED:  # sent once, before the node exists
@@ -48,7 +64,7 @@ def test_a_cloud_from_another_process(graph: Graph, qos: QoSProfile) -> None:
         graph.subscribed(publisher)
         publisher.publish(cloud_to_message(cloud))
     result = graph.until(lambda: results)[0]
-    assert (result.header.frame_id, stamp_ns(result.header.stamp)) == ("odom", cloud.stamp_ns)
+    assert (result.header.frame_id, stamp_ns(result.header.stamp)) == (cloud.frame_id, cloud.stamp_ns)
     assert result.width * result.height == len(cloud)
     np.testing.assert_array_equal(positions(result), cloud.points)
     assert min(best_ious(field(result, "instance_id"), labels)) >= 0.8
@@ -90,6 +106,21 @@ def test_rgbd_and_pose(graph: Graph) -> None:
     assert (image.header.frame_id, stamp_ns(image.header.stamp)) == (OPTICAL_FRAME, 77 * S)
     labels = np.frombuffer(image.data, "<u2").reshape(image.height, image.width)[::2, ::2]
     assert min(best_ious(labels, view.labels[::2, ::2])) >= 0.8
+
+
+@pytest.mark.parametrize("codec", ["png", "rvl"])
+def test_compressed_images(graph: Graph, codec: str) -> None:
+    clouds = graph.collect(PointCloud2, "/scene_node/instance_cloud")
+    camera = CameraPublishers(graph, depth_codec=codec)
+    transports = {"camera__image_transport": "compressed", "camera__depth_image_transport": "compressedDepth"}
+    graph.start("scene_node", input="rgbd", **transports)
+    graph.active("/scene_node")
+    camera.wait_for_subscribers()
+    camera.send(Exposure.of(boxes_view(0.3, 77 * S).frame))
+    cloud = graph.until(lambda: clouds)[0]
+    assert (cloud.header.frame_id, stamp_ns(cloud.header.stamp)) == ("map", 77 * S)
+    assert min(best_ious(field(cloud, "instance_id"), label_points(positions(cloud)))) >= 0.8
+    assert graph.status("/scene_node")["frames_bad"] == "0"
 
 
 def test_fused_and_then_segmented(graph: Graph) -> None:
