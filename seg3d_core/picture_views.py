@@ -23,7 +23,7 @@ CEILING_M = 2.2
 NEAREST_M = 0.05
 """A cloud of one point is looked at from here."""
 
-SECOND_VIEW_DEG = 75.0
+SECOND_VIEW_DEG = 45.0
 """The second view differs from the first by at least this much."""
 
 
