@@ -49,6 +49,7 @@ ARGUMENTS = [
         ["auto", "true", "false"],
     ),
     ("model", "", f"Scene segmenter; {KEEP}.", None),
+    ("device", "", f"Where fusion computes: cpu, cuda or cuda:N; {KEEP}.", None),
     ("demo", "false", "Play a rendered room instead of a camera.", ["true", "false"]),
     ("demo_sequence", "room:3", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
     ("python", "", "Interpreter that has Open3D and Numba; empty: found as the README says.", None),
@@ -81,6 +82,8 @@ def nodes(context: LaunchContext) -> list[Node]:
     fuse = given["fuse"] == "true" or (given["fuse"] == "auto" and not given["cloud_topic"])
     if given["fuse"] == "true" and given["cloud_topic"]:
         raise RuntimeError("fuse:=true makes the cloud from images, cloud_topic:= brings one: give one of the two")
+    if given["device"] and not fuse:
+        raise RuntimeError(f"device:={given['device']} is for fusing, and nothing is fused: leave it out or fuse:=true")
     started = [fusion(given, python)] if fuse else []
     started.append(scene(given, python, fuse))
     if given["demo"] == "true":
@@ -92,7 +95,10 @@ def nodes(context: LaunchContext) -> list[Node]:
 
 def fusion(given: dict[str, str], python: str) -> Node:
     """Images and poses to one growing cloud."""
-    return perception(given, python, "fusion", settings(given, "pose_source", "global_frame"), camera_topics(given))
+    parameters = settings(given, "pose_source", "global_frame")
+    if given["device"]:
+        parameters["fusion.device"] = given["device"]
+    return perception(given, python, "fusion", parameters, camera_topics(given))
 
 
 def scene(given: dict[str, str], python: str, fuse: bool) -> Node:

@@ -75,6 +75,15 @@ def test_settings_that_are_refused_at_start(graph: Graph) -> None:
     assert waiting.alive
 
 
+def test_a_device_that_is_not_there(graph: Graph) -> None:
+    child = graph.start("fusion_node", fusion__device="cuda:77")
+    assert ended(child) == 2
+    graph.children.remove(child)
+    assert "cannot configure: fusion.device = cuda:77, but this Open3D finds" in child.text()
+    assert "CUDA devices; use cpu" in child.text()
+    assert "Traceback" not in child.text()
+
+
 def test_parameters_and_services_of_a_running_node(graph: Graph) -> None:
     results = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
     markers = graph.collect(MarkerArray, f"{NODE}/markers", EVERYTHING)

@@ -22,6 +22,7 @@ from sensor_msgs.msg import PointCloud2
 
 from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.stamps import stamp_ns
+from seg3d_ros.dds_profile import NEW, OLD, profile_variable, shipped_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "launch" / "segment.launch.py"
@@ -91,10 +92,18 @@ def test_arguments_win_over_files_and_files_over_defaults(graph: Graph, launch: 
         "/**/scene_node:\n  ros__parameters:\n    autostart: true\n    model: graph\n    graph: {min_samples: 77}\n"
         "/**/fusion_node:\n  ros__parameters:\n    publish_period_s: 0.5\n"
     )
-    launch(namespace="robot", params_file=mine, autostart=False, pose_source="pose_topic", global_frame="odom")
+    launch(
+        namespace="robot",
+        params_file=mine,
+        autostart=False,
+        pose_source="pose_topic",
+        global_frame="odom",
+        device="cuda:7",
+    )
     assert graph.state("/robot/scene_node") == "unconfigured"
     assert parameters(graph, "/robot/scene_node", "graph.min_samples", "input") == [77, "cloud"]
-    assert parameters(graph, "/robot/fusion_node", "publish_period_s", "global_frame") == [0.5, "odom"]
+    names = ("publish_period_s", "global_frame", "fusion.device")
+    assert parameters(graph, "/robot/fusion_node", *names) == [0.5, "odom", "cuda:7"]
 
 
 def parameters(graph: Graph, node: str, *names: str) -> list[object]:
@@ -112,6 +121,7 @@ def parameters(graph: Graph, node: str, *names: str) -> list[object]:
         (["params_file:=/nonexistent.yaml"], "parameter file not found: /nonexistent.yaml"),
         (["python:=/nonexistent"], "no Python with seg3d_ros, rclpy, Open3D and Numba: tried /nonexistent"),
         (["camera:=kinect"], "kinect"),
+        (["cloud_topic:=cloud", "device:=cuda:0"], "device:=cuda:0 is for fusing, and nothing is fused"),
     ],
 )
 def test_nonsense_is_refused_before_anything_starts(arguments: list[str], message: str) -> None:
@@ -127,6 +137,26 @@ def test_a_node_that_refuses_its_settings_ends_the_launch(graph: Graph, launch: 
     assert child.process.wait(60) == 0
     assert "nonsense" in child.text()
     graph.children.clear()
+
+
+def test_a_device_that_is_not_there_ends_the_launch(graph: Graph, launch: Launch) -> None:
+    child = launch(device="cuda:77")
+    assert child.process.wait(60) == 0
+    assert "cannot configure: fusion.device = cuda:77, but this Open3D finds" in child.text()
+    graph.children.clear()
+
+
+@pytest.mark.parametrize("distribution", ["jazzy", "kilted", ""])
+def test_one_dds_profile_is_set_unless_the_user_has_one(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch, distribution: str
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    assert launch_file.shared_memory() == []
+    for name in (NEW, OLD):
+        monkeypatch.delenv(name, raising=False)
+    (setting,) = launch_file.shared_memory()
+    assert [part.text for part in setting.name] == [profile_variable()]
+    assert [part.text for part in setting.value] == [str(shipped_profile())]
 
 
 @pytest.mark.parametrize("camera", ["custom", "realsense", "zed", "orbbec", "oak"])
