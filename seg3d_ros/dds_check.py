@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2, PointField
+
+from seg3d_ros.dds_profile import present_profile, profile_variable, shipped_profile
 
 WIDTH, HEIGHT = 640, 480
 RATE_HZ = 10.0
@@ -143,27 +144,6 @@ def make_message(kind: Kind) -> Any:
 def rmw() -> str:
     """Name of the middleware in use."""
     return rclpy.get_rmw_implementation_identifier()
-
-
-def present_profile() -> str:
-    """The Fast DDS profile of this process, empty where it has none."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    profile = next((os.environ[name] for name in names if os.environ.get(name)), "")
-    return f"{profile} (no such file)" if profile and not Path(profile).is_file() else profile
-
-
-def profile_variable() -> str:
-    """The environment variable that this distribution's Fast DDS reads: version 2 knows only the old name."""
-    old = os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")
-    return "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-
-
-def shipped_profile() -> Path:
-    """Our profile: in a checkout, beside the package's other files in a colcon workspace, or under the prefix."""
-    checkout = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    installed = [Path(prefix) / "share" / "seg3d_ros" / "config" / "fastdds.xml" for prefix in prefixes if prefix]
-    return next((path for path in [checkout, *installed] if path.is_file()), checkout)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seg3d_ros.dds_profile import profile_variable, shipped_profile
+
 if TYPE_CHECKING:
     from ros_graph import Graph
 
-ROOT = Path(__file__).resolve().parents[2]
-PROFILE = str(ROOT / "config" / "fastdds.xml")
-
 # Before the first participant of this process; children inherit it.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = PROFILE
-os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = PROFILE
+os.environ[profile_variable()] = str(shipped_profile())
 
 LAST_DOMAIN = 100
 """Higher ones collide with the ports that Linux hands out itself."""

@@ -23,9 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_demo(out: Path, domain: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    profile = str(ROOT / "config" / "fastdds.xml")
-    environment |= {"FASTDDS_DEFAULT_PROFILES_FILE": profile, "FASTRTPS_DEFAULT_PROFILES_FILE": profile}
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
     return subprocess.run(
         [sys.executable, "-m", "seg3d_ros.demo", "--out", str(out), *arguments],
         cwd=ROOT, check=False, env=environment, capture_output=True, text=True, timeout=200,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from seg3d_ros.dds_profile import profile_variable
+
 ROOT = Path(__file__).resolve().parents[2]
 TORCH_ABSENT = 'NO_TORCH=; VENV=/nonexistent; pip_install() { echo "pip $*"; }; '
 
@@ -108,7 +110,11 @@ def test_missing_system_packages_are_named_with_the_command() -> None:
     ("distribution", "variable"),
     [("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"), ("", "FASTDDS_DEFAULT_PROFILES_FILE")],
 )
-def test_the_dds_profile_is_set_unless_the_user_has_one(distribution: str, variable: str) -> None:
+def test_the_dds_profile_is_set_unless_the_user_has_one(
+    monkeypatch: pytest.MonkeyPatch, distribution: str, variable: str
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    assert profile_variable() == variable
     script = f"unset {variable}; ros_environment; printenv {variable}"
     assert bash(script, ROS_DISTRO=distribution).stdout.strip() == f"{ROOT}/config/fastdds.xml"
     kept = bash(f"ros_environment; printenv {variable}", ROS_DISTRO=distribution, **{variable: "/mine.xml"})
