@@ -71,7 +71,7 @@ class TopicPoses:
         listen: subscribes its argument, a callback for pose messages.
         refuse: called with the reason when a message is not a pose.
         global_frame: the frame that the poses must be in; "": whichever they name.
-        tolerance_s: how far (s) the oldest and newest pose reach.
+        tolerance_s: how far (s) the oldest and newest pose reach; neighbours ten times as far apart are joined.
         duration_s: poses older than this (s) before the newest are forgotten.
         jump_s: a pose this much (s) older than the newest starts afresh.
     """

@@ -51,7 +51,11 @@ class NodeConfig(Config):
         "PoseStamped", description="Message type of the camera_pose topic: pose of the optical camera frame."
     )
     pose_tolerance_s: float = Field(
-        0.05, ge=0, le=10, description="A pose may be this much (s) older or newer than the image it is used for."
+        0.05,
+        ge=0,
+        le=10,
+        description="A pose may be this much (s) older or newer than the image it is used for; poses up to ten times "
+        "as far apart are interpolated.",
     )
     transform_timeout_s: float = Field(
         0.2,

@@ -52,10 +52,18 @@ def pose_at(x: float, stamp_s: float, frame: str = "map") -> PoseStamped:
 def test_interpolated_at_the_stamp_in_the_poses_own_frame() -> None:
     topic = Topic()
     topic.hear(pose_at(1.0, 1.0))
-    topic.hear(pose_at(2.0, 2.0))
-    frame_id, T = topic.poses.lookup("camera", round(1.25 * S), 0.0)
+    topic.hear(pose_at(2.0, 1.4))
+    frame_id, T = topic.poses.lookup("camera", round(1.1 * S), 0.0)
     assert frame_id == "map"
     np.testing.assert_allclose(T[:3, 3], [1.25, 0, 0])
+
+
+def test_poses_that_failed_to_come_are_not_made_up() -> None:
+    topic = Topic()
+    topic.hear(pose_at(1.0, 1.0))
+    topic.hear(pose_at(2.0, 11.0))
+    with pytest.raises(TransformUnavailable, match=r"10\.000 s apart, at most 0\.500 s"):
+        topic.poses.lookup("camera", 6 * S, 0.0)
 
 
 def test_waits_for_a_pose_that_is_on_its_way() -> None:

@@ -22,8 +22,21 @@ def test_between_two_poses() -> None:
     buffer.insert(1 * SECOND, at(1))
     buffer.insert(3 * SECOND, at(3))
     assert buffer.newest_ns == 3 * SECOND
-    assert buffer.lookup(2 * SECOND, 0.0)[0, 3] == pytest.approx(2)
+    assert buffer.lookup(2 * SECOND, 0.2)[0, 3] == pytest.approx(2)
     assert buffer.lookup(3 * SECOND, 0.0)[0, 3] == 3
+
+
+def test_what_happened_in_a_long_gap_is_not_made_up() -> None:
+    buffer = PoseBuffer(60.0)
+    for second in (0, 10, 11):
+        buffer.insert(second * SECOND, at(second))
+    with pytest.raises(InputError, match=r"10\.000 s apart, at most 1\.000 s \(10 times the tolerance\)"):
+        buffer.lookup(5 * SECOND, 0.1)
+    # The neighbours' own stamps are known all the same, and so is what lies behind the gap.
+    assert buffer.lookup(10 * SECOND, 0.1)[0, 3] == 10
+    assert buffer.lookup(10 * SECOND + SECOND // 2, 0.1)[0, 3] == pytest.approx(10.5)
+    with pytest.raises(InputError, match=r"at most 0\.000 s"):
+        buffer.lookup(10 * SECOND + SECOND // 2, 0.0)
 
 
 def test_ends_hold_within_the_tolerance_and_not_beyond() -> None:
@@ -43,7 +56,7 @@ def test_order_of_arrival_does_not_matter(order: list[int], stamp_ns: int) -> No
     buffer = PoseBuffer(100.0)
     for second in order:
         buffer.insert(second * SECOND, at(second))
-    assert buffer.lookup(stamp_ns, 0.0)[0, 3] == pytest.approx(stamp_ns / SECOND)
+    assert buffer.lookup(stamp_ns, 0.1)[0, 3] == pytest.approx(stamp_ns / SECOND)
 
 
 def test_old_poses_go_and_a_repeated_stamp_replaces() -> None:
