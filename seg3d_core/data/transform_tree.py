@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -75,6 +76,8 @@ class TransformTree:
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Float64[np.ndarray, "4 4"]:
         """``T_target_source`` at a time, interpolated between the neighbours in each transform of the chain.
+
+        As in tf2 the neighbours may be any time apart: a transform that rarely changes is rarely sent.
 
         Raises:
             InputError: a frame is unknown (with the nearest known name), the frames are not connected, or a transform
@@ -161,15 +164,16 @@ class TransformTree:
 def _pose_at(edge: _Edge, stamp_ns: int, name: str) -> Float64[np.ndarray, "4 4"]:
     if edge.is_static:
         return _matrix(edge.poses[-1])
-    stamps = np.array(edge.stamps_ns, np.int64)
-    after = int(np.searchsorted(stamps, stamp_ns))
+    # Not np.searchsorted: making an array of the list for every question takes minutes in a long recording.
+    stamps = edge.stamps_ns
+    after = bisect_left(stamps, stamp_ns)
     if after < len(stamps) and stamps[after] == stamp_ns:
         return _matrix(edge.poses[after])
     if after in (0, len(stamps)):
-        end = int(stamps[min(after, len(stamps) - 1)])
+        end = stamps[min(after, len(stamps) - 1)]
         side = "before the first" if after == 0 else "after the last"
         raise InputError(f"{stamp_ns * 1e-9:.3f} s is {abs(stamp_ns - end) * 1e-9:.3f} s {side} pose of {name}")
-    before_ns, after_ns = int(stamps[after - 1]), int(stamps[after])
+    before_ns, after_ns = stamps[after - 1], stamps[after]
     fraction = (stamp_ns - before_ns) / (after_ns - before_ns)
     return interpolate(_matrix(edge.poses[after - 1]), _matrix(edge.poses[after]), fraction)
 
