@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from seg3d_core import picture_kernels as kernels
 from seg3d_core.colours import GREY, instance_colours
+from seg3d_core.data.atomic import atomic_path
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
 from seg3d_core.picture_views import View, below_ceiling, choose_views, facing, view_camera
@@ -91,9 +92,18 @@ def before_after(
 
 
 def save_png(path: str | Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Write a picture; the folder is made where it is missing."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path, format="PNG", optimize=True)
+    """Write a picture; the folder is made where it is missing. The file appears complete or not at all.
+
+    Raises:
+        InputError: the folder or the file cannot be written.
+    """
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG", optimize=True)
 
 
 def closing_size_m(points: Float32[np.ndarray, "N 3"]) -> float:

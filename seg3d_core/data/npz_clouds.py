@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -18,6 +19,12 @@ _POINTS = ("points", "xyz", "positions")
 _COLOURS = ("rgb", "colors")
 _INSTANCES = ("instance_id", "instance")
 
+_DAMAGE = (
+    ValueError, EOFError, KeyError, AttributeError, TypeError, RuntimeError, MemoryError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What numpy and zipfile stumble over: flipped bytes, encryption, sizes beyond memory, one array under this suffix."""
+
 
 def read_npz(path: Path) -> PointRecords:
     """Read points (``points``, ``xyz`` or ``positions``), ``rgb``, ``normals``, ``instance_id`` and their names.
@@ -28,7 +35,7 @@ def read_npz(path: Path) -> PointRecords:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, AttributeError) as error:
+    except _DAMAGE as error:
         raise InputError(f"not a readable NumPy archive: {error}") from error
     points = _first(arrays, _POINTS)
     if points is None or points.shape[-1:] != (3,) or points.dtype.kind not in "fiu":

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from seg3d_core.data.lzf_kernels import lzf_decompress
 from seg3d_core.data.ply_body import parse_numbers
+from seg3d_core.data.ply_header import is_count
 from seg3d_core.errors import InputError
 
 _CODES = {"F": "f", "I": "i", "U": "u"}
 _SIZES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
+_MAX_COUNT = 4096
+"""Numbers per field and point; the longest in use are histograms of some hundred."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +99,23 @@ def _header(data: bytes) -> tuple[dict[str, list[str]], int]:
 
 def _number(entries: dict[str, list[str]], name: str) -> int:
     words = entries[name]
-    if len(words) != 1 or not words[0].isdigit():
+    if len(words) != 1 or not is_count(words[0]):
         raise InputError(f"PCD header line {name} {' '.join(words)!r} is not a number")
     return int(words[0])
 
 
 def _dtype(entries: dict[str, list[str]]) -> np.dtype[Any]:
     fields = entries["FIELDS"]
+    if not fields:
+        raise InputError("the PCD header names no fields")
     counts = entries.get("COUNT", ["1"] * len(fields))
     if not len(fields) == len(entries["SIZE"]) == len(entries["TYPE"]) == len(counts):
         raise InputError("PCD header lines FIELDS, SIZE, TYPE and COUNT differ in length")
     columns: list[Any] = []
     rows = zip(fields, entries["SIZE"], entries["TYPE"], counts, strict=True)
     for index, (name, size, kind, count) in enumerate(rows):
-        valid = size.isdigit() and count.isdigit() and int(size) in _SIZES.get(kind, ()) and int(count) > 0
-        if not valid:
+        is_known = size in map(str, _SIZES.get(kind, ()))
+        if not (is_known and is_count(count) and 0 < int(count) <= _MAX_COUNT):
             raise InputError(f"PCD field {name} has TYPE {kind} SIZE {size} COUNT {count}, which does not exist")
         # PCL writes padding as fields called "_", any number of them.
         name = f"_{index}" if name == "_" else name

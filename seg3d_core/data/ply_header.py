@@ -64,6 +64,11 @@ class Header:
     size: int
 
 
+def is_count(word: str) -> bool:
+    """Whether a word of a header is a number of rows that a file can have: int() refuses thousands of digits."""
+    return word.isdecimal() and len(word) < 19
+
+
 def parse_header(data: bytes) -> Header:
     """Parse the header at the start of ``data``.
 
@@ -84,7 +89,7 @@ def parse_header(data: bytes) -> Header:
             continue
         if words[0] == "format" and len(words) == 3 and words[1] in _BYTE_ORDERS:
             byte_order = _BYTE_ORDERS[words[1]]
-        elif words[0] == "element" and len(words) == 3 and words[2].isdigit():
+        elif words[0] == "element" and len(words) == 3 and is_count(words[2]):
             elements.append(Element(words[1], int(words[2]), ()))
         elif words[0] == "property" and elements:
             elements[-1] = _with_property(elements[-1], words)

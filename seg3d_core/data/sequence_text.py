@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +69,16 @@ def stamp_ns(text: str, path: Path) -> int:
     """Nanoseconds of a time written in seconds, exactly: a float64 of today's time is only good to 0.2 µs.
 
     Raises:
-        InputError: not a finite number.
+        InputError: not a number, or beyond the 292 years that 64 bits of nanoseconds hold.
     """
     try:
-        return int((Decimal(text) * 1_000_000_000).to_integral_value())
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        nanoseconds = Decimal(text) * 1_000_000_000
+        in_range = abs(nanoseconds) < 1 << 63
+    except ArithmeticError as error:
         raise InputError(f"{path}: {text!r} is not a time in seconds") from error
+    if not in_range:
+        raise InputError(f"{path}: a time of {text} s is out of range, at most {(1 << 63) // 10**9} s is possible")
+    return int(nanoseconds.to_integral_value())
 
 
 def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

@@ -190,6 +190,15 @@ def test_png_holds_the_picture(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "new" / "picture.png")), image)
 
 
+def test_pictures_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot make the folder .*file"):
+        save_png(tmp_path / "file" / "picture.png", image)
+    with pytest.raises(InputError, match="it is a folder"):
+        save_png(tmp_path, image)
+
+
 def test_real_scan_with_y_down(shared_data: Path) -> None:
     """The kitchen's world has y roughly down; its floor must lie at the bottom of the picture."""
     from seg3d_core.data.cloud_files import read_cloud  # here: the file readers are not needed by the other tests

@@ -157,6 +157,20 @@ def test_bad_files_are_refused_in_words(name: str, content: bytes, message: str,
         read_cloud(path)
 
 
+def test_archives_that_are_none_are_refused(tmp_path: Path) -> None:
+    points = np.zeros((2, 3), np.float32)
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, points)
+    np.savez(tmp_path / "secret.npz", points=points)
+    content = bytearray((tmp_path / "secret.npz").read_bytes())
+    for entry in (b"PK\3\4", b"PK\1\2"):
+        content[content.index(entry) + (6 if entry[2] == 3 else 8)] |= 1  # the bit that says: encrypted
+    (tmp_path / "secret.npz").write_bytes(content)
+    for name in ("array", "secret"):
+        with pytest.raises(InputError, match=f"{name}.npz: not a readable NumPy archive"):
+            read_cloud(tmp_path / f"{name}.npz")
+
+
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.ply: No such file or directory"):
         read_cloud(tmp_path / "gone.ply")

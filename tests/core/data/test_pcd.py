@@ -124,6 +124,9 @@ def test_padding_vectors_and_integer_colours() -> None:
         (header(data="binary_compressed") + b"\x01\0\0\0\x18\0\0\0", "truncated or damaged"),
         (header(data="binary_compressed") + b"\x02\0\0\0\x18\0\0\0\x01a", "does not unpack to 24 bytes"),
         (header(fields="x y y") + bytes(24), "field names repeat"),
+        (header(fields="", size="", type="", count=""), "names no fields"),
+        (header(count="1 1 99999999999") + bytes(24), "COUNT 99999999999, which does not exist"),
+        (header(points="1" * 5000) + bytes(24), "is not a number"),
     ],
 )
 def test_bad_files_are_refused_in_words(content: bytes, message: str) -> None:

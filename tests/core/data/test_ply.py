@@ -51,6 +51,10 @@ def test_a_small_file_by_hand() -> None:
         (b"ply\nelement vertex 0\nend_header\n", "no format line"),
         (b"ply\nformat ascii 1.0\nend_header\n", "no vertex element"),
         (b"ply\nformat ascii 1.0\nelement vertex -1\nend_header\n", "not understood: 'element vertex -1'"),
+        (
+            b"ply\nformat ascii 1.0\nelement vertex " + b"1" * 5000 + b"\nend_header\n",
+            "not understood: 'element vertex",
+        ),
         (ply("ascii", [("quad", "x")], []), "not understood: 'property quad x'"),
         (ply("ascii", [("float", "x"), ("int", "x")], []), "two properties called x"),
         (ply("ascii", [("float", "x")], [(1,), (2,)])[:-2], "needs 2 more numbers, 1 are left"),
