@@ -59,6 +59,23 @@ def test_signs_that_were_right_do_not_matter():
     assert len(np.unique(np.sign((one * other).sum(1)))) == 1
 
 
+def test_what_has_no_normal_joins_nothing():
+    x, y = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-1, 1, 21))
+    floor = np.stack([x, y, np.zeros_like(x)], axis=-1).reshape(-1, 3)
+    points = np.concatenate([floor, [[0, 0, 0.5]], floor + np.array([0, 0, 1])]).astype(np.float32)
+    normals = np.tile(np.array([0, 0, -1], np.float32), (len(points), 1))
+    wire = len(floor)
+    normals[wire] = 0
+    # The upper surface is listed with its signs the other way round, and hangs on the floor by the wire alone.
+    normals[wire + 1 :] *= -1
+    own = [edges(part) for part in (points[:wire], points[wire + 1 :])]
+    a = np.concatenate([own[0][0], own[1][0] + wire + 1, [0, wire]]).astype(np.int32)
+    b = np.concatenate([own[0][1], own[1][1] + wire + 1, [wire, wire + 1]]).astype(np.int32)
+    found = upward(points, normals, a, b)
+    assert (found[wire] == 0).all()
+    np.testing.assert_array_equal(np.delete(found, wire, axis=0), np.tile(np.float32([0, 0, 1]), (2 * wire, 1)))
+
+
 def test_no_points_no_normals():
     none = np.empty((0, 3), np.float32)
     assert upward(none, none, np.empty(0, np.int32), np.empty(0, np.int32)).shape == (0, 3)
