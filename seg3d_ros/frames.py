@@ -25,12 +25,16 @@ from seg3d_core.geometry.transforms import apply
 from seg3d_core.types import Cloud
 from seg3d_ros.conversions.poses import transform_from_message
 from seg3d_ros.qos import MatchingSubscription
+from seg3d_ros.settings import NodeConfig
 
 POSE_TYPES: dict[str, type] = {
     "PoseStamped": PoseStamped,
     "Odometry": Odometry,
     "TransformStamped": TransformStamped,
 }
+
+TF_SLICE_S = 0.1
+"""A lookup in tf notices after this long that it is no longer wanted."""
 
 
 class TransformUnavailable(Seg3dError):  # noqa: N818  the name that the documentation uses
@@ -60,7 +64,7 @@ class PoseProvider(Protocol):
         ...
 
     def destroy(self) -> None:
-        """Stop listening."""
+        """Stop listening; a lookup that waits gives up."""
         ...
 
 
@@ -92,6 +96,7 @@ class TopicPoses:
         self._jump_ns = round(jump_s * 1e9)
         self._buffer = PoseBuffer(duration_s)
         self._frames = ("", "")
+        self._listening = True
         self._arrived = threading.Condition()
         self._subscription = listen(self.hear)
 
@@ -121,9 +126,7 @@ class TopicPoses:
         """See ``PoseProvider``. Waits for a pose at or after the stamp, so that it need not be guessed."""
         end = time.monotonic() + timeout_s
         with self._arrived:
-            while (self._buffer.newest_ns is None or self._buffer.newest_ns < stamp_ns) and (
-                left := end - time.monotonic()
-            ) > 0:
+            while self._listening and self._behind(stamp_ns) and (left := end - time.monotonic()) > 0:
                 self._arrived.wait(left)
             parent, _ = self._frames
             self._check_frames(source_frame, stamp_ns)
@@ -137,8 +140,14 @@ class TopicPoses:
         """Nothing to do: the poses' own stamps tell, and those of the new time may be here already."""
 
     def destroy(self) -> None:
-        """Stop listening."""
+        """Stop listening; a lookup that waits gives up."""
         self._subscription.destroy()
+        with self._arrived:
+            self._listening = False
+            self._arrived.notify_all()
+
+    def _behind(self, stamp_ns: int) -> bool:
+        return self._buffer.newest_ns is None or self._buffer.newest_ns < stamp_ns
 
     def _check_frames(self, source_frame: str, stamp_ns: int) -> None:
         parent, child = self._frames
@@ -158,38 +167,63 @@ class TopicPoses:
 class Tf2Poses:
     """Poses out of the tf tree.
 
+    Args:
+        node: hears /tf and /tf_static.
+        global_frame: the frame that the poses are in.
+        duration_s: transforms older than this (s) before the newest are forgotten.
+
     Raises:
         ConfigError: tf2_ros is not installed.
     """
 
-    def __init__(self, node: Node, global_frame: str) -> None:
+    def __init__(self, node: Node, global_frame: str, duration_s: float) -> None:
         try:
             import tf2_ros  # only a full ROS installation has it
         except ImportError as error:
             raise ConfigError("pose_source tf needs tf2_ros, which is not installed: use pose_topic") from error
         self._global_frame = global_frame
         self._failed = tf2_ros.TransformException
-        self._buffer = tf2_ros.Buffer(node=node)
+        self._listening = True
+        self._buffer = tf2_ros.Buffer(cache_time=Duration(nanoseconds=round(duration_s * 1e9)), node=node)
         # Transforms arrive on the node's executor, while the worker waits for them.
         self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
 
     def lookup(self, source_frame: str, stamp_ns: int, timeout_s: float) -> WorldPose:
         """See ``PoseProvider``. At the stamp itself; tf2 interpolates."""
-        at, timeout = Time(nanoseconds=stamp_ns), Duration(nanoseconds=round(timeout_s * 1e9))
-        try:
-            message = self._buffer.lookup_transform(self._global_frame, source_frame, at, timeout)
-        except self._failed as error:
-            why = f"{error} (waited {timeout_s:g} s)"
-            raise _unavailable(source_frame, self._global_frame, stamp_ns, why) from error
-        return WorldPose(self._global_frame, transform_from_message(message).T)
+        at, end = Time(nanoseconds=stamp_ns), time.monotonic() + timeout_s
+        while True:
+            # tf2 cannot be interrupted, so it waits a little at a time.
+            slice_s = min(max(end - time.monotonic(), 0.0), TF_SLICE_S)
+            try:
+                message = self._buffer.lookup_transform(
+                    self._global_frame, source_frame, at, Duration(nanoseconds=round(slice_s * 1e9))
+                )
+                return WorldPose(self._global_frame, transform_from_message(message).T)
+            except self._failed as error:
+                if self._listening and time.monotonic() < end:
+                    continue
+                why = f"{error} (waited {timeout_s:g} s)"
+                raise _unavailable(source_frame, self._global_frame, stamp_ns, why) from error
 
     def clock_jumped(self) -> None:
         """Forget all transforms, static ones excepted: tf2 refuses what is older than what it knows."""
         self._buffer.clear()
 
     def destroy(self) -> None:
-        """Stop listening."""
+        """Stop listening; a lookup that waits gives up."""
+        self._listening = False
         self._listener.unregister()
+
+
+def patience_s(config: NodeConfig, received_s: float) -> float:
+    """How long (s) an input that arrived at ``received_s`` (``time.monotonic``) may wait for its pose now.
+
+    Recorded inputs have until ``recorded_timeout_s`` after their arrival: no slow player loses a frame, and where poses
+    never come the queue still moves.
+    """
+    if not config.process_all:
+        return config.transform_timeout_s
+    return max(config.transform_timeout_s, received_s + config.recorded_timeout_s - time.monotonic())
 
 
 def in_world(cloud: Cloud, pose: WorldPose) -> Cloud:

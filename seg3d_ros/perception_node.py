@@ -13,7 +13,7 @@ from seg3d_ros.frames import POSE_TYPES, PoseProvider, Tf2Poses, TopicPoses
 from seg3d_ros.lifecycle import ConfigT, ManagedNode
 from seg3d_ros.qos import MatchingSubscription
 from seg3d_ros.sync import StampOrder
-from seg3d_ros.worker import Backlog, LatestSlot, Worker
+from seg3d_ros.worker import STOP_LIMIT_S, Backlog, LatestSlot, Worker
 
 GRAPH_PERIOD_S = 0.25
 """How often publishers and subscribers are looked at."""
@@ -116,14 +116,15 @@ class PerceptionNode(ManagedNode[ConfigT]):
         config = self.config
         if config.pose_source == "none":
             return None
+        duration_s = RECORDED_POSES_S if config.process_all else LIVE_POSES_S
         if config.pose_source == "tf":
-            return Tf2Poses(self, config.global_frame)
+            return Tf2Poses(self, config.global_frame, duration_s)
         return TopicPoses(
             lambda hear: self.listen(POSE_TYPES[config.pose_type], "camera_pose", hear, 100),
             self.health.failed,
             global_frame=config.global_frame,
             tolerance_s=config.pose_tolerance_s,
-            duration_s=RECORDED_POSES_S if config.process_all else LIVE_POSES_S,
+            duration_s=duration_s,
             jump_s=config.time_jump_s,
         )
 
@@ -173,10 +174,10 @@ class PerceptionNode(ManagedNode[ConfigT]):
             subscription.destroy()
         self._heard.clear()
         if self.poses is not None:
-            self.poses.destroy()
-            self.poses = None
+            self.poses.destroy()  # the worker may be waiting for one
         if self._worker is not None and not self._worker.stop():
-            raise TimeoutError("the worker is still busy with its input after 30 s")
+            raise TimeoutError(f"the worker is still busy with its input after {STOP_LIMIT_S:g} s")
+        self.poses = None  # not before: an input without poses would be taken for one in the camera's frame
 
     def release(self) -> None:
         """See ``ManagedNode``."""

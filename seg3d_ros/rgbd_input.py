@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rclpy.node import Node
@@ -17,7 +18,7 @@ from seg3d_ros.conversions.compressed import depth_m_from_compressed, rgb_from_c
 from seg3d_ros.conversions.images import depth_m_from_image, rgb_from_image
 from seg3d_ros.conversions.registration import check_registered
 from seg3d_ros.conversions.stamps import stamp_ns
-from seg3d_ros.frames import PoseProvider
+from seg3d_ros.frames import PoseProvider, patience_s
 from seg3d_ros.health import Health
 from seg3d_ros.qos import MatchingSubscription
 from seg3d_ros.settings import NodeConfig
@@ -43,12 +44,18 @@ class Listen(Protocol):
 
 @dataclass(frozen=True)
 class RgbdMessages:
-    """Messages of one exposure, not looked at yet; ``stamp_ns`` is the colour image's."""
+    """Messages of one exposure, not looked at yet.
+
+    Attributes:
+        stamp_ns: the colour image's.
+        received_s: when they were complete, ``time.monotonic``.
+    """
 
     stamp_ns: int
     rgb: Image | CompressedImage
     depth: Image | CompressedImage
     info: CameraInfo
+    received_s: float = field(default_factory=time.monotonic)
 
 
 class RgbdInput:
@@ -76,6 +83,7 @@ class RgbdInput:
         self._health = health
         self._info: CameraInfo | None = None
         self._waiting: deque[Pair] = deque()
+        self._unmatched = 0
         self._pairs: PairSynchroniser = NewestPairs(camera.sync_slop_s)
         if config.process_all:
             self._pairs = EveryPair(camera.sync_slop_s, config.time_jump_s, health.failed)
@@ -91,7 +99,6 @@ class RgbdInput:
         else:
             listen(Image, depth_topic, self._hear_depth, IMAGE_DEPTH)
         listen(CameraInfo, INFO_TOPIC, self._hear_info, IMAGE_DEPTH)
-        health.gauge("images_unmatched", lambda: self._pairs.unmatched)
 
     def _hear_rgb(self, message: Any) -> None:
         self._hand_over(self._pairs.add_rgb(stamp_ns(message.header.stamp), message))
@@ -104,7 +111,9 @@ class RgbdInput:
         self._hand_over([])
 
     def _hand_over(self, pairs: list[Pair]) -> None:
-        """Images wait for the first calibration: recorded ones all, live ones until the next come."""
+        """Images wait for the first calibration: recorded ones up to a limit, live ones until the next come."""
+        self._health.count("images_unmatched", self._pairs.unmatched - self._unmatched)
+        self._unmatched = self._pairs.unmatched
         self._waiting.extend(pairs)
         patience = BACKLOG_LENGTH if self._config.process_all else 1
         while self._info is None and len(self._waiting) > patience:
@@ -133,7 +142,7 @@ def frame_from(messages: RgbdMessages, config: NodeConfig, poses: PoseProvider |
     if poses is None:
         return RgbdFrame(depth_m, camera, rgb, None, frame_id, messages.stamp_ns)
     with health.stage("pose"):
-        pose = poses.lookup(frame_id, messages.stamp_ns, config.transform_timeout_s)
+        pose = poses.lookup(frame_id, messages.stamp_ns, patience_s(config, messages.received_s))
     return RgbdFrame(depth_m, camera, rgb, pose.T_world_source, pose.frame_id, messages.stamp_ns)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
@@ -15,7 +16,7 @@ from seg3d_core.tracking.association import IdTracker
 from seg3d_core.types import Cloud
 from seg3d_ros.conversions.clouds import cloud_from_message, cloud_to_message
 from seg3d_ros.conversions.stamps import stamp_ns
-from seg3d_ros.frames import in_world
+from seg3d_ros.frames import in_world, patience_s
 from seg3d_ros.health import Health
 from seg3d_ros.markers import InstanceMarkers
 from seg3d_ros.perception_node import PerceptionNode
@@ -28,10 +29,11 @@ from seg3d_ros.warm_up import practice_messages
 
 @dataclass(frozen=True)
 class CloudMessage:
-    """A cloud message that has not been looked at yet."""
+    """A cloud message that has not been looked at yet; ``received_s`` is when it came, ``time.monotonic``."""
 
     stamp_ns: int
     message: PointCloud2
+    received_s: float = field(default_factory=time.monotonic)
 
 
 class SceneNode(PerceptionNode[SceneNodeConfig]):
@@ -117,7 +119,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         if self.poses is None:
             raise InputError(f"cloud is in frame {cloud.frame_id!r}, not {config.global_frame!r}: set pose_source")
         with self.health.stage("pose"):
-            pose = self.poses.lookup(cloud.frame_id, cloud.stamp_ns, config.transform_timeout_s)
+            pose = self.poses.lookup(cloud.frame_id, cloud.stamp_ns, patience_s(config, item.received_s))
             return in_world(cloud, pose)
 
     def _cloud_of_frame(self, item: RgbdMessages) -> tuple[Cloud, CameraImage]:

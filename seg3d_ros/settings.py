@@ -37,7 +37,8 @@ class NodeConfig(Config):
     autostart: bool = Field(True, description="Configure and activate at start, without a lifecycle manager.")
     process_all: bool = Field(
         False,
-        description="Use every input in order, deterministically (bags); false: newest wins, the rest is dropped.",
+        description="Use every input in order, deterministically (bags): inputs wait in memory for the node, for their "
+        "poses, and up to 300 images for camera_info or their partner; false: newest wins, the rest is dropped.",
     )
     global_frame: str = Field(
         "", description="Frame of the results; empty: the frame that the cloud or the pose message names."
@@ -62,6 +63,13 @@ class NodeConfig(Config):
         ge=0,
         le=60,
         description="How long to wait for the pose or transform of an input, s.",
+        json_schema_extra=DYNAMIC,
+    )
+    recorded_timeout_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        description="With process_all instead: an input may wait for its pose until this long (s) after it arrived.",
         json_schema_extra=DYNAMIC,
     )
     max_input_age_s: float = Field(

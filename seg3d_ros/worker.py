@@ -14,6 +14,9 @@ from typing import Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
 
+STOP_LIMIT_S = 30.0
+"""An input that takes longer than this is not waited for when the worker is stopped."""
+
 
 class Mailbox(Protocol[Item]):
     """Where inputs wait for the worker. Not locked: the worker guards it."""
@@ -132,7 +135,7 @@ class Worker(Generic[Item]):
         self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
         self._thread.start()
 
-    def stop(self, timeout_s: float = 30.0) -> bool:
+    def stop(self, timeout_s: float = STOP_LIMIT_S) -> bool:
         """Finish the current input, forget the waiting ones, end the thread. False if it did not end in time."""
         with self._changed:
             self._running = False

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
+import time
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,12 +13,15 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
 
 from geometry_msgs.msg import PoseStamped, TransformStamped
+from rclpy.duration import Duration
+from rclpy.time import Time
 
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.types import Cloud
 from seg3d_ros.conversions.poses import pose_message
 from seg3d_ros.conversions.stamps import time_msg
-from seg3d_ros.frames import Tf2Poses, TopicPoses, TransformUnavailable, WorldPose, in_world
+from seg3d_ros.frames import Tf2Poses, TopicPoses, TransformUnavailable, WorldPose, in_world, patience_s
+from seg3d_ros.settings import NodeConfig
 
 S = 1_000_000_000
 
@@ -129,7 +135,71 @@ def test_a_message_that_is_no_pose_is_handed_to_refuse() -> None:
 @pytest.mark.skipif(importlib.util.find_spec("tf2_ros") is not None, reason="tf2_ros is installed")
 def test_tf_without_tf2_is_a_set_up_error() -> None:
     with pytest.raises(ConfigError, match="tf2_ros, which is not installed: use pose_topic"):
-        Tf2Poses(None, "map")  # type: ignore[arg-type]
+        Tf2Poses(None, "map", 10.0)  # type: ignore[arg-type]
+
+
+class FakeTf2(ModuleType):
+    """As much of tf2_ros as is used; it knows no transform until ``known`` is set."""
+
+    class TransformException(Exception):  # noqa: N818  tf2's own name
+        """Of the same name as the real one."""
+
+    def __init__(self) -> None:
+        super().__init__("tf2_ros")
+        self.known: TransformStamped | None = None
+        self.cache_s = 0.0
+
+    def Buffer(self, *, cache_time: Duration, node: object) -> FakeTf2:
+        self.cache_s = cache_time.nanoseconds * 1e-9
+        return self
+
+    def TransformListener(self, buffer: FakeTf2, node: object, *, spin_thread: bool) -> FakeTf2:
+        return self
+
+    def unregister(self) -> None: ...
+
+    def lookup_transform(self, target: str, source: str, at: Time, timeout: Duration) -> TransformStamped:
+        if self.known is None:
+            time.sleep(timeout.nanoseconds * 1e-9)
+            raise self.TransformException("extrapolation into the future")
+        return self.known
+
+
+@pytest.fixture
+def tf2(monkeypatch: pytest.MonkeyPatch) -> FakeTf2:
+    fake = FakeTf2()
+    monkeypatch.setitem(sys.modules, "tf2_ros", fake)
+    return fake
+
+
+def test_tf_waits_for_a_transform_that_is_on_its_way(tf2: FakeTf2) -> None:
+    poses = Tf2Poses(None, "map", 300.0)  # type: ignore[arg-type]
+    assert tf2.cache_s == 300.0
+    with pytest.raises(TransformUnavailable, match=r"'camera' to 'map' at 1.000 s: extrap.* \(waited 0.01 s\)"):
+        poses.lookup("camera", S, 0.01)
+    message = TransformStamped()
+    message.transform.translation.x = 3.0
+    later = threading.Timer(0.2, lambda: setattr(tf2, "known", message))
+    later.start()
+    frame_id, T = poses.lookup("camera", S, 60.0)
+    assert (frame_id, T[0, 3]) == ("map", 3.0)
+
+
+@pytest.mark.parametrize("source", ["topic", "tf"])
+def test_a_lookup_that_waits_gives_up_when_nobody_listens_any_more(tf2: FakeTf2, source: str) -> None:
+    poses = Topic().poses if source == "topic" else Tf2Poses(None, "map", 10.0)  # type: ignore[arg-type]
+    threading.Timer(0.1, poses.destroy).start()
+    with pytest.raises(TransformUnavailable):
+        poses.lookup("camera", S, 3600.0)
+
+
+def test_recorded_inputs_wait_from_their_arrival_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    live = NodeConfig(transform_timeout_s=0.3, recorded_timeout_s=10.0)
+    assert patience_s(live, 999.0) == 0.3
+    recorded = live.model_copy(update={"process_all": True})
+    assert patience_s(recorded, 999.0) == 9.0
+    assert patience_s(recorded, 900.0) == 0.3
 
 
 def test_a_cloud_moves_with_its_normals_and_viewpoint() -> None:

@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3
 
 from boxes import boxes_view
 from camera import CameraPublishers, Exposure
+from lifecycle_msgs.msg import Transition
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from ros_graph import EVERYTHING, Graph
 from sensor_msgs.msg import PointCloud2
@@ -28,7 +29,7 @@ def play(graph: Graph, pause_s: float, depth_first: bool) -> list[PointCloud2]:
     """The results of one pass over the recording."""
     results = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
     camera = CameraPublishers(graph, LOSSLESS)
-    node = graph.start("scene_node", input="rgbd", process_all=True, transform_timeout_s=20.0)
+    node = graph.start("scene_node", input="rgbd", process_all=True)
     graph.active(NODE)
     camera.wait_for_subscribers()
     exposures = [Exposure.of(boxes_view(angle, (10 + n) * S // 10).frame) for n, angle in enumerate(ANGLES)]
@@ -39,6 +40,8 @@ def play(graph: Graph, pause_s: float, depth_first: bool) -> list[PointCloud2]:
             camera.rgb.publish(exposure.rgb)
         for exposure in exposures:
             camera.info.publish(exposure.info)
+        time.sleep(1.0)  # much longer than a live image waits for its pose
+        for exposure in exposures:
             camera.pose.publish(exposure.pose)
     else:
         for exposure in exposures:
@@ -61,3 +64,21 @@ def test_two_passes_are_identical(graph: Graph) -> None:
     assert [stamp_ns(each.header.stamp) for each in first] == [(10 + n) * S // 10 for n in range(len(ANGLES))]
     for one, other in zip(first, second, strict=True):
         assert one == other
+
+
+def test_stopped_while_inputs_wait_for_their_poses(graph: Graph) -> None:
+    results = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
+    camera = CameraPublishers(graph, LOSSLESS)
+    graph.start("scene_node", input="rgbd", process_all=True, recorded_timeout_s=600.0)
+    graph.active(NODE)
+    camera.wait_for_subscribers()
+    for number in range(3):
+        exposure = Exposure.of(boxes_view(0.0, (10 + number) * S).frame)
+        for publisher, message in ((camera.info, exposure.info), (camera.depth, exposure.depth)):
+            publisher.publish(message)
+        camera.rgb.publish(exposure.rgb)
+    graph.until(lambda: graph.status(NODE).get("queue") == "2")
+    assert graph.transition(NODE, Transition.TRANSITION_DEACTIVATE)
+    status = graph.until(lambda: (s := graph.status(NODE))["state"] == "inactive" and s)
+    assert (status["frames_in"], status["frames_bad"], status["frames_dropped"]) == ("3", "1", "2")
+    assert not results, "without its pose an image is not segmented"
