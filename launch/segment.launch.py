@@ -158,13 +158,14 @@ def module(
 
 
 def rviz(given: dict[str, str]) -> Node:
-    """RViz in the same namespace: the topics of its configuration are relative too."""
+    """RViz in the same namespace, with the camera's names: the topics of its configuration are relative too."""
     return Node(
         package="rviz2",
         executable="rviz2",
         name="rviz",
         namespace=given["namespace"],
-        arguments=["-d", given["rviz_config"]],
+        arguments=["-d", given["rviz_config"], *(["-f", given["global_frame"]] if given["global_frame"] else [])],
+        remappings=camera_topics(given),
         parameters=[settings(given, "use_sim_time")] if given["use_sim_time"] else [],
         output="screen",
     )

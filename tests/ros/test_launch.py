@@ -146,6 +146,17 @@ def test_a_device_that_is_not_there_ends_the_launch(graph: Graph, launch: Launch
     graph.children.clear()
 
 
+def test_rviz_shows_the_camera_in_the_frame_of_the_results(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch_file, "Node", lambda **options: options)
+    given = {name: default for name, default, *_ in launch_file.ARGUMENTS}
+    assert launch_file.rviz(given)["arguments"] == ["-d", given["rviz_config"]]
+    chosen = launch_file.rviz({**given, "camera": "realsense", "rgb_topic": "mine", "global_frame": "odom"})
+    assert chosen["arguments"][2:] == ["-f", "odom"]
+    assert dict(chosen["remappings"])["rgb/image_rect_color"] == "mine"
+
+
 @pytest.mark.parametrize("distribution", ["jazzy", "kilted", ""])
 def test_one_dds_profile_is_set_unless_the_user_has_one(
     launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch, distribution: str

@@ -1,0 +1,55 @@
+"""config/seg3d.rviz shows what the nodes publish: names, types and quality of service against the topic table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from seg3d_ros.topics import ENDPOINTS, Endpoint
+
+FILE = Path(__file__).resolve().parents[2] / "config" / "seg3d.rviz"
+MANAGER: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))["Visualization Manager"]
+DISPLAYS = [display for display in MANAGER["Displays"] if "Topic" in display]
+SHOWS = {
+    "rviz_default_plugins/PointCloud2": "sensor_msgs/PointCloud2",
+    "rviz_default_plugins/MarkerArray": "visualization_msgs/MarkerArray",
+    "rviz_default_plugins/Image": "sensor_msgs/Image",
+}
+WITHOUT_DISPLAY = {"diagnostic_msgs/DiagnosticArray", "vision_msgs/Detection3DArray"}
+"""Types that RViz has no display of."""
+
+
+def shown_name(endpoint: Endpoint) -> str:
+    """A topic's name as RViz finds it in the namespace of the nodes."""
+    return endpoint.name.replace("~", endpoint.node)
+
+
+@pytest.mark.parametrize("display", DISPLAYS, ids=lambda display: display["Name"])
+def test_a_display_hears_a_topic_that_there_is(display: dict[str, Any]) -> None:
+    topic = display["Topic"]
+    rows = [row for row in ENDPOINTS if row.kind != "serves" and shown_name(row) == topic["Value"]]
+    assert rows, f"nothing publishes {topic['Value']}"
+    assert {row.type for row in rows} == {SHOWS[display["Class"]]}
+    ours = any(row.name.startswith("~/") for row in rows)
+    # Results are latched and would be missed otherwise; a camera's images may be best effort.
+    expected = ("Reliable", "Transient Local") if ours else ("Best Effort", "Volatile")
+    assert (topic["Reliability Policy"], topic["Durability Policy"]) == expected
+    assert (topic["History Policy"], topic["Depth"]) == ("Keep Last", 1)
+
+
+def test_every_result_has_a_display() -> None:
+    results = {
+        shown_name(row)
+        for row in ENDPOINTS
+        if row.kind == "publishes" and row.name.startswith("~/") and row.type not in WITHOUT_DISPLAY
+    }
+    assert results <= {display["Topic"]["Value"] for display in DISPLAYS}
+
+
+def test_two_tools_click_to_include_and_to_exclude() -> None:
+    topics = [tool["Topic"] for tool in MANAGER["Tools"] if tool["Class"] == "rviz_default_plugins/PublishPoint"]
+    assert [topic["Value"] for topic in topics] == ["clicked_point", "clicked_point_negative"]
+    assert {(topic["Reliability Policy"], topic["Durability Policy"]) for topic in topics} == {("Reliable", "Volatile")}
