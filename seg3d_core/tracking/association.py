@@ -83,7 +83,7 @@ class IdTracker:
         ids = np.zeros(len(found), np.int32)
         if not found or not self._tracks:
             return ids
-        known = [np.flatnonzero(np.isin(seen, track.keys, assume_unique=True)) for track in self._tracks]
+        known = [_places(track.keys, seen)[0] for track in self._tracks]
         before = np.unique(np.concatenate([self._seen, *(track.keys for track in self._tracks)]))
         was_seen = np.isin(seen, before, assume_unique=True)
         overlap = _Overlap.between(known, [keys[was_seen[keys]] for keys in found], len(seen))
@@ -110,7 +110,7 @@ class IdTracker:
         now = {int(instance_id): seen[keys] for instance_id, keys in zip(ids, found, strict=True)}
         tracks = []
         for track in self._tracks:
-            out_of_view = track.keys[~np.isin(track.keys, seen, assume_unique=True)]
+            out_of_view = track.keys[~_places(track.keys, seen)[1]]
             if track.instance_id in now:
                 keys = np.union1d(out_of_view, now.pop(track.instance_id))
                 tracks.append(_Track(track.instance_id, keys))
@@ -119,7 +119,8 @@ class IdTracker:
             missed = replace(track, misses=track.misses + looked_for)
             if missed.misses < self._config.patience:
                 tracks.append(missed)
-        tracks += [_Track(instance_id, keys) for instance_id, keys in sorted(now.items())]
+        # What has no voxel can never be found again, nor be seen to be gone.
+        tracks += [_Track(instance_id, keys) for instance_id, keys in sorted(now.items()) if len(keys)]
         self._tracks, self._seen = tracks, seen
 
 
@@ -149,6 +150,18 @@ def _incidence(rows: list[VoxelSet], count: int) -> csr_array:
     pointers = np.cumsum([0, *(len(row) for row in rows)])
     columns = np.concatenate(rows)
     return csr_array((np.ones(len(columns)), columns, pointers), shape=(len(rows), count))
+
+
+def _places(keys: VoxelSet, seen: VoxelSet) -> tuple[VoxelSet, Bool[np.ndarray, " _"]]:
+    """Positions in ``seen`` of those ``keys`` that are there, and which those are.
+
+    By bisection: a result has many times the voxels of a track, and np.isin would sort them all for every track.
+    """
+    places = np.searchsorted(seen, keys)
+    there = np.zeros(len(keys), bool)
+    inside = places < len(seen)
+    there[inside] = seen[places[inside]] == keys[inside]
+    return places[there], there
 
 
 def _voxels_of(masks: Bool[np.ndarray, "Q N"], point_to_key: Int64[np.ndarray, " N"], count: int) -> list[VoxelSet]:

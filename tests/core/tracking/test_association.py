@@ -112,6 +112,14 @@ def test_empty_results_are_results() -> None:
     assert ids(tracker.update(scene(slab(0, 0.6)))) == [1]
 
 
+def test_an_instance_without_points_is_not_remembered() -> None:
+    tracker = IdTracker(TrackingConfig())
+    part = slab(0, 0.6)
+    masks = np.stack([np.ones(len(part), bool), np.zeros(len(part), bool)])
+    nothing = Instances(Cloud(part, frame_id="map"), masks, np.ones(2, np.float32), np.array([1, 2], np.int32))
+    assert [ids(tracker.update(nothing)) for _ in range(3)] == [[1, 2], [1, 3], [1, 4]]
+
+
 def test_points_out_of_reach_are_refused_and_change_nothing() -> None:
     tracker = IdTracker(TrackingConfig())
     tracker.update(scene(slab(0, 0.6)))
