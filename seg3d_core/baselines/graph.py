@@ -21,8 +21,9 @@ class GraphSegmenter:
     The surface is over-segmented into patches (``superpoints``), patches join along borders that bend little or
     outward (``region_merging``), what only colour sets apart on large flat surfaces is taken out (``flat_items``), and
     what shows enough surface is an instance: objects, and the floor, walls and table tops that they stand on.
-    Instances do not overlap. Deterministic, and indifferent to the order of the points but
-    for the rounding of voxel means.
+    Instances do not overlap. Deterministic, and indifferent to the order of the points but for the rounding of voxel
+    means. Not indifferent to where the cloud lies within the voxel grid: borders move with it by up to a voxel, and an
+    ideal box with sharp edges comes apart into its faces in about one of five places.
     """
 
     def __init__(self, config: GraphConfig) -> None:

@@ -107,7 +107,8 @@ def test_order_of_points_and_place_of_the_scene_do_not_matter(seed: int) -> None
     shuffled = SEGMENTER.segment(cloud.select(order))
     np.testing.assert_array_equal(shuffled.masks, first.masks[:, order])
     np.testing.assert_allclose(shuffled.scores, first.scores, atol=1e-6)
-    # By whole voxels, so that the thinning is the same but for rounding.
+    # By whole voxels, so that the thinning is the same but for rounding. By a part of one, other samples stand for the
+    # same surface, and the magazine alone loses a tenth of its points to the voxels on its border.
     shift = (rng.integers(-500, 500, 3) * VOXEL).astype(np.float32)
     moved = Cloud(cloud.points + shift, rgb=cloud.rgb, normals=cloud.normals)
     assert (mask_iou(first.masks, SEGMENTER.segment(moved).masks).max(1) > 0.95).all()
