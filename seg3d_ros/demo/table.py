@@ -25,7 +25,8 @@ def graph_rows(seen: Observation) -> list[Row]:
             if key.startswith("latency_ms_") and key.endswith("_p50"):
                 stage = key.removeprefix("latency_ms_").removesuffix("_p50")
                 p95 = values[key.removesuffix("p50") + "p95"]
-                rows.append((f"{node}: {stage}", f"{_ms(p50)} ms median, {_ms(p95)} ms p95"))
+                spread = "" if p50 == p95 else f" median, {_ms(p95)} ms p95"
+                rows.append((f"{node}: {stage}", f"{_ms(p50)} ms{spread}"))
     return rows
 
 
