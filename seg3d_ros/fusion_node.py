@@ -13,7 +13,7 @@ from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.health import Health
 from seg3d_ros.outputs import Output
 from seg3d_ros.perception_node import PerceptionNode
-from seg3d_ros.rgbd_input import RgbdInput, RgbdMessages, frame_from
+from seg3d_ros.rgbd_input import RgbdMessages, frame_from
 from seg3d_ros.running import run
 from seg3d_ros.settings import FusionNodeConfig
 from seg3d_ros.warm_up import practice_messages
@@ -42,7 +42,7 @@ class FusionNode(PerceptionNode[FusionNodeConfig]):
     def subscribe(self) -> None:
         """Hear the camera and where it stands."""
         self.poses = self.make_poses()
-        RgbdInput(self, self.config, self.listen, self.receive, self.health)
+        self.listen_to_camera()
 
     def process(self, item: RgbdMessages) -> None:
         """Integrate one frame, and publish the cloud when it is due."""

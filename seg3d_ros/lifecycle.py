@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from seg3d_core.errors import Seg3dError
@@ -34,7 +35,8 @@ class ManagedNode(LifecycleNode, Generic[ConfigT]):
         self.state = "unconfigured"
         self._given = Parameters(self, config_class, lambda: self.state != "unconfigured", self._set_config)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_health)
+        # In real time: that /clock does not run is something to report.
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_health, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.health.gauge("state", lambda: self.state)
 
     def set_up(self) -> None:

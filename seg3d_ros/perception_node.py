@@ -12,6 +12,7 @@ from std_srvs.srv import SetBool, Trigger
 from seg3d_ros.frames import POSE_TYPES, PoseProvider, Tf2Poses, TopicPoses
 from seg3d_ros.lifecycle import ConfigT, ManagedNode
 from seg3d_ros.qos import MatchingSubscription
+from seg3d_ros.rgbd_input import RgbdInput
 from seg3d_ros.sync import StampOrder
 from seg3d_ros.worker import STOP_LIMIT_S, Backlog, LatestSlot, Worker
 
@@ -48,6 +49,7 @@ class PerceptionNode(ManagedNode[ConfigT]):
         self._order = StampOrder(1.0)
         self._skipped: Stamped | None = None
         self._heard: list[MatchingSubscription] = []
+        self._camera: RgbdInput | None = None
         self.create_service(SetBool, "~/enable", self._enable)
         self.create_service(Trigger, "~/reset", self._reset)
         # Who is there is looked at in real time: with simulated time this must work before /clock runs.
@@ -106,6 +108,10 @@ class PerceptionNode(ManagedNode[ConfigT]):
         )
         self._heard.append(subscription)
         return subscription
+
+    def listen_to_camera(self) -> None:
+        """Subscribe to colour, depth and calibration, and hand over each exposure, until deactivated."""
+        self._camera = RgbdInput(self, self.config, self.listen, self.receive, self.health)
 
     def make_poses(self) -> PoseProvider | None:
         """The source of poses that the settings ask for; None for none.
@@ -173,6 +179,7 @@ class PerceptionNode(ManagedNode[ConfigT]):
         for subscription in self._heard:
             subscription.destroy()
         self._heard.clear()
+        self._camera = None
         if self.poses is not None:
             self.poses.destroy()  # the worker may be waiting for one
         if self._worker is not None and not self._worker.stop():
@@ -260,6 +267,8 @@ class PerceptionNode(ManagedNode[ConfigT]):
     def _look_around(self) -> None:
         for subscription in self._heard:
             subscription.check()
+        if self._camera is not None:
+            self._camera.check()
         if self._worker is not None and self.state == "active" and self._worker.idle:
             self._worker.call(self._serve_late_comers)
 

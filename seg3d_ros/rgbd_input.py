@@ -31,6 +31,9 @@ INFO_TOPIC = "rgb/camera_info"
 IMAGE_DEPTH = 5
 """Images that wait in the middleware: enough for the partner to catch up, too few to grow old."""
 
+SILENCE_S = 5.0
+"""Recorded images that wait for a nearer partner are used when none has come for this long."""
+
 
 class Listen(Protocol):
     """``PerceptionNode.listen``."""
@@ -84,6 +87,7 @@ class RgbdInput:
         self._info: CameraInfo | None = None
         self._waiting: deque[Pair] = deque()
         self._unmatched = 0
+        self._heard_s = time.monotonic()
         self._pairs: PairSynchroniser = NewestPairs(camera.sync_slop_s)
         if config.process_all:
             self._pairs = EveryPair(camera.sync_slop_s, config.time_jump_s, health.failed)
@@ -100,10 +104,17 @@ class RgbdInput:
             listen(Image, depth_topic, self._hear_depth, IMAGE_DEPTH)
         listen(CameraInfo, INFO_TOPIC, self._hear_info, IMAGE_DEPTH)
 
+    def check(self) -> None:
+        """To be called from time to time: when the recording has ended, its last frame is used too."""
+        if time.monotonic() - self._heard_s >= SILENCE_S:
+            self._hand_over(self._pairs.flush())
+
     def _hear_rgb(self, message: Any) -> None:
+        self._heard_s = time.monotonic()
         self._hand_over(self._pairs.add_rgb(stamp_ns(message.header.stamp), message))
 
     def _hear_depth(self, message: Any) -> None:
+        self._heard_s = time.monotonic()
         self._hand_over(self._pairs.add_depth(stamp_ns(message.header.stamp), message))
 
     def _hear_info(self, message: CameraInfo) -> None:

@@ -20,7 +20,7 @@ from seg3d_ros.frames import in_world, patience_s
 from seg3d_ros.health import Health
 from seg3d_ros.markers import InstanceMarkers
 from seg3d_ros.perception_node import PerceptionNode
-from seg3d_ros.rgbd_input import RgbdInput, RgbdMessages, frame_from
+from seg3d_ros.rgbd_input import RgbdMessages, frame_from
 from seg3d_ros.running import run
 from seg3d_ros.scene_outputs import CameraImage, Scene, SceneOutputs, Vertical, scene_makers
 from seg3d_ros.settings import SceneNodeConfig
@@ -69,7 +69,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         """Hear clouds, or a camera; and where they were taken if that is asked for."""
         if self.config.input == "rgbd":
             self.poses = self.make_poses()
-            RgbdInput(self, self.config, self.listen, self.receive, self.health)
+            self.listen_to_camera()
             return
         if self.config.global_frame:
             self.poses = self.make_poses()

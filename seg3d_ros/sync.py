@@ -80,10 +80,9 @@ class NewestPairs:
         partner = self._add(self._depth, self._rgb, stamp_ns, message)
         return [] if partner is None else [Pair(partner[0], partner[1], message)]
 
-    def clear(self) -> None:
-        """Forget everything that waits."""
-        self._rgb.clear()
-        self._depth.clear()
+    def flush(self) -> list[Pair]:
+        """Nothing: what has a partner is never kept waiting."""
+        return []
 
     def _add(
         self, own: deque[tuple[int, Any]], other: deque[tuple[int, Any]], stamp_ns: int, message: Any
@@ -130,12 +129,16 @@ class EveryPair:
         """The pairs that can be decided now, in order."""
         return self._add("depth", stamp_ns, message)
 
-    def clear(self) -> None:
-        """Forget everything that waits, and the order of stamps."""
-        for stream in ("rgb", "depth"):
-            self._queues[stream].clear()
-            self._orders[stream].clear()
-            self._epochs[stream] = 0
+    def flush(self) -> list[Pair]:
+        """When nothing has come for a while: the pairs of what is there, although a nearer depth might still come.
+
+        A recording whose depth is stamped before its colour would lose its last frame otherwise. Colour that has no
+        depth within reach yet goes on waiting.
+        """
+        rgb, pairs = self._queues["rgb"], []
+        while rgb and self._nearest(*rgb[0][0]) is not None:
+            pairs += self._take_first()
+        return pairs
 
     def _add(self, stream: str, stamp_ns: int, message: Any) -> list[Pair]:
         try:
@@ -153,22 +156,27 @@ class EveryPair:
 
     def _decide(self) -> list[Pair]:
         rgb, depth = self._queues["rgb"], self._queues["depth"]
-        pairs = []
+        pairs: list[Pair] = []
         while rgb and depth and depth[-1][0] >= rgb[0][0]:
-            (epoch, stamp_ns), message = rgb.popleft()
-            best = self._nearest(epoch, stamp_ns)
-            # Colour comes in order, so depth before the chosen one, or out of reach already, has had its chance.
-            used = best[0] if best is not None else (epoch, stamp_ns - self._slop_ns - 1)
-            given_up = 0
-            while depth and depth[0][0] <= used:
-                depth.popleft()
-                given_up += 1
-            if best is None:
-                self.unmatched += given_up + 1
-                continue
-            self.unmatched += given_up - 1
-            pairs.append(Pair(stamp_ns, message, best[1]))
+            pairs += self._take_first()
         return pairs
+
+    def _take_first(self) -> list[Pair]:
+        """Remove the first colour message; with its depth if there is one within reach."""
+        depth = self._queues["depth"]
+        (epoch, stamp_ns), message = self._queues["rgb"].popleft()
+        best = self._nearest(epoch, stamp_ns)
+        # Colour comes in order, so depth before the chosen one, or out of reach already, has had its chance.
+        used = best[0] if best is not None else (epoch, stamp_ns - self._slop_ns - 1)
+        given_up = 0
+        while depth and depth[0][0] <= used:
+            depth.popleft()
+            given_up += 1
+        if best is None:
+            self.unmatched += given_up + 1
+            return []
+        self.unmatched += given_up - 1
+        return [Pair(stamp_ns, message, best[1])]
 
     def _nearest(self, epoch: int, stamp_ns: int) -> tuple[tuple[int, int], Any] | None:
         near = [

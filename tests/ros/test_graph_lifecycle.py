@@ -144,9 +144,14 @@ def test_time_that_jumps_back_clears_the_state(graph: Graph) -> None:
     graph.until(lambda: deletes_everything(markers[-1]))
     publisher.publish(boxes_message(10))
     graph.until(ids)
-    for second in range(51, 54):
-        tick(second)
     graph.until(lambda: graph.status(NODE).get("resets") == "2", 15)
+
+
+def test_simulated_time_that_does_not_run_is_no_reason_to_be_silent(graph: Graph) -> None:
+    graph.start("scene_node", use_sim_time=True)
+    graph.active(NODE)
+    graph.until(lambda: graph.status(NODE).get("level") == "1")
+    assert graph.status(NODE)["message"] == "active, but no input in 10 s"
 
 
 def test_two_copies_under_two_namespaces(graph: Graph) -> None:

@@ -16,7 +16,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from ros_graph import EVERYTHING, Graph
 from sensor_msgs.msg import PointCloud2
 
-from seg3d_ros.conversions.stamps import stamp_ns
+from seg3d_ros.conversions.stamps import stamp_ns, time_msg
 
 pytestmark = pytest.mark.ros
 S = 1_000_000_000
@@ -33,8 +33,9 @@ def play(graph: Graph, pause_s: float, depth_first: bool) -> list[PointCloud2]:
     graph.active(NODE)
     camera.wait_for_subscribers()
     exposures = [Exposure.of(boxes_view(angle, (10 + n) * S // 10).frame) for n, angle in enumerate(ANGLES)]
-    if depth_first:  # one stream far ahead of the other, calibration and poses last
+    if depth_first:  # one stream far ahead of the other, and stamped before it; calibration and poses last
         for exposure in exposures:
+            exposure.depth.header.stamp = time_msg(stamp_ns(exposure.depth.header.stamp) - 5_000_000)
             camera.depth.publish(exposure.depth)
         for exposure in exposures:
             camera.rgb.publish(exposure.rgb)

@@ -95,6 +95,15 @@ def test_a_small_step_back_is_refused_in_words() -> None:
     ]
 
 
+def test_the_last_frame_of_a_recording_is_used_when_nothing_more_comes() -> None:
+    synchroniser = every_pair()
+    assert feed(synchroniser, [("rgb", 100), ("rgb", 133), ("rgb", 166), ("depth", 90), ("depth", 130)]) == [(100, 90)]
+    assert [(pair.stamp_ns // MS, pair.depth) for pair in synchroniser.flush()] == [(133, 130)]
+    assert synchroniser.unmatched == 0
+    assert feed(synchroniser, [("depth", 166)]) == [(166, 166)], "what had no partner yet has gone on waiting"
+    assert synchroniser.flush() == NewestPairs(SLOP_S).flush() == []
+
+
 def test_live_pairs_as_soon_as_both_are_there() -> None:
     assert feed(NewestPairs(SLOP_S), [("rgb", 0), ("depth", 5), ("depth", 33), ("rgb", 34)]) == [(0, 5), (34, 33)]
 
