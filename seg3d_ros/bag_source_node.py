@@ -1,5 +1,6 @@
 """Plays a rosbag2 recording where ``ros2 bag`` is not installed: messages as they were recorded, /clock, camera poses.
 
+/clock is the time of recording, or, where the recording has a /clock of its own (a simulation), that one alone.
 Camera poses are taken out of the recorded tf and published as ``camera_pose``, so that nothing downstream needs tf2.
 """
 
@@ -27,6 +28,7 @@ from seg3d_ros.conversions.stamps import time_msg
 from seg3d_ros.parameters import Parameters
 from seg3d_ros.playing import await_subscribers, play_once
 
+CLOCK = "/clock"
 CLOCK_PERIOD_NS = 20_000_000
 TAIL_S = 5.0
 """The clock goes on for this long after the last message, so that late results have an age."""
@@ -48,7 +50,7 @@ class BagSourceNode(Node):
     def __init__(self) -> None:
         super().__init__("bag_source_node")
         self.config = Parameters(self, BagSourceConfig, fixed=lambda: True, changed=lambda config: None).config
-        self._clock_out = self.create_publisher(Clock, "/clock", 10)
+        self._clock_out = self.create_publisher(Clock, CLOCK, 10)
         self._pose = self.create_publisher(PoseStamped, "camera_pose", 100)
         self._outputs: dict[str, Publisher] = {}
 
@@ -101,7 +103,8 @@ class BagSourceNode(Node):
             step = min(CLOCK_PERIOD_NS, until_ns - now_ns)
             time.sleep(step * 1e-9 / self.config.speed)
             now_ns += step
-            self._clock_out.publish(Clock(clock=time_msg(now_ns)))
+            if CLOCK not in self._outputs:
+                self._clock_out.publish(Clock(clock=time_msg(now_ns)))
         return now_ns
 
 

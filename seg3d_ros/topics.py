@@ -49,7 +49,8 @@ _IMAGES = (
         "subscribes",
         "camera_pose",
         "geometry_msgs/PoseStamped",
-        "Pose of the optical camera frame, with `pose_source: pose_topic`; type as `pose_type` says.",
+        "Pose of the optical camera frame, with `pose_source: pose_topic`; type as `pose_type` says. With "
+        "`input: cloud` and `global_frame`: pose of the cloud's frame.",
     ),
 )
 
@@ -135,7 +136,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "(recorded)",
         "Every recorded topic whose type is installed, latched.",
     ),
-    Endpoint("bag_source_node", "publishes", "/clock", "rosgraph_msgs/Clock", "The recording's time."),
+    Endpoint(
+        "bag_source_node",
+        "publishes",
+        "/clock",
+        "rosgraph_msgs/Clock",
+        "The recorded one, or the time of recording.",
+    ),
     Endpoint(
         "bag_source_node",
         "publishes",
