@@ -69,23 +69,34 @@ def degrade(
             z = depth_m[v, u]
             if z < nearest or z > farthest or is_dark[v, u]:
                 continue
-            loss = dropout
-            if 0 < u < width - 1 and 0 < v < height - 1:
-                across = _is_bent(depth_m[v, u - 1], z, depth_m[v, u + 1])
-                if across or _is_bent(depth_m[v - 1, u], z, depth_m[v + 1, u]):
-                    loss = max(loss, edge_dropout)
-                else:
-                    cosine = _incidence(depth_m, rays, v, u)
-                    # From no loss at 1.5 times the cosine of the limit over one half there to all at half of it.
-                    loss = max(loss, min(1.0, max(0.0, 1.5 - cosine / grazing)))
+            loss = max(dropout, _loss(depth_m, rays, v, u, grazing, edge_dropout))
             if (bits & 0xFFFF) < loss * 65536:
                 continue
             sigma = base + growth * (z - best) ** 2
             value = z + sigma * axial[row, column]
             if step > 0:
-                disparity = np.round(1.0 / (value * step))
-                value = 1.0 / (disparity * step) if disparity > 0 else 0.0
+                value = _quantised(value, step)
             noisy_m[row, column] = value if nearest <= value <= farthest else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _loss(depth_m: np.ndarray, rays: np.ndarray, v: int, u: int, grazing: float, edge_dropout: float) -> float:
+    """Share of returns lost at a pixel: beside an edge, or where the surface is hit at a grazing angle."""
+    height, width = depth_m.shape
+    if not (0 < u < width - 1 and 0 < v < height - 1):
+        return 0.0
+    z = depth_m[v, u]
+    if _is_bent(depth_m[v, u - 1], z, depth_m[v, u + 1]) or _is_bent(depth_m[v - 1, u], z, depth_m[v + 1, u]):
+        return float(edge_dropout)
+    # From no loss at 1.5 times the cosine of the limit over one half there to all at half of it.
+    return float(min(1.0, max(0.0, 1.5 - _incidence(depth_m, rays, v, u) / grazing)))
+
+
+@njit(cache=True, nogil=True)
+def _quantised(depth_m: float, step: float) -> float:
+    """The depth whose disparity is the nearest multiple of a step; 0 where that is none."""
+    disparity = np.round(1.0 / (depth_m * step))
+    return 1.0 / (disparity * step) if disparity > 0 else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,9 @@
-"""Decompression of LZF, the compression of binary_compressed PCD files."""
+"""Decompression of LZF, the compression of binary_compressed PCD files.
+
+A control byte below 32 announces that many literal bytes plus one. Otherwise its upper three bits (7: plus the next
+byte) hold the length minus two, and its lower five bits with the following byte the distance minus one, of a copy from
+the output.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,6 @@ def lzf_decompress(data, size):  # type: ignore[no-untyped-def]
 
     Returns the output (uint8, ``size`` long) and how many bytes of it were produced, or -1 where the data refers
     outside the output or ends within a token.
-
-    A control byte below 32 announces that many literal bytes plus one. Otherwise its upper three bits (7: plus the next
-    byte) hold the length minus two, and its lower five bits with the following byte the distance minus one, of a copy
-    from the output.
     """
     out = np.empty(size, np.uint8)
     read = 0

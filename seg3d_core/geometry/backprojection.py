@@ -26,26 +26,18 @@ def backproject(frame: RgbdFrame, min_depth_m: float, max_depth_m: float, stride
         raise InputError(f"depth range {min_depth_m:g} m to {max_depth_m:g} m is empty")
     T = np.eye(4) if frame.T_world_camera is None else frame.T_world_camera
     check_rigid(T, "T_world_camera")
-    coloured = frame.rgb is not None
+    rgb = np.zeros((0, 0, 3), np.float32) if frame.rgb is None else frame.rgb
     rows, columns = (-(-size // stride) for size in frame.depth_m.shape)
     # One allocation for both: from 4 MB on numpy asks for huge pages, and those are mapped in far faster.
-    values = np.empty((2 if coloured else 1, rows * columns, 3), np.float32)
+    values = np.empty((2 if rgb.size else 1, rows * columns, 3), np.float32)
+    points, colours = values[0], values[-1]
     source_index = np.empty(rows * columns, np.int64)
     count = lift_pixels(
-        frame.depth_m,
-        np.zeros((0, 0, 3), np.float32) if frame.rgb is None else frame.rgb,
-        frame.camera.rays(),
-        T,
-        min_depth_m,
-        max_depth_m,
-        stride,
-        values[0],
-        values[-1],
-        source_index,
+        frame.depth_m, rgb, frame.camera.rays(), T, min_depth_m, max_depth_m, stride, points, colours, source_index
     )
     return Cloud(
-        values[0, :count],
-        rgb=values[1, :count] if coloured else None,
+        points[:count],
+        rgb=colours[:count] if rgb.size else None,
         frame_id=frame.frame_id,
         stamp_ns=frame.stamp_ns,
         source_index=source_index[:count],

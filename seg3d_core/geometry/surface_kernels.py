@@ -76,6 +76,31 @@ def _insert(distances: np.ndarray, indices: np.ndarray, filled: int, distance: f
 
 
 @njit(cache=True, nogil=True)
+def _nearest_in(
+    points: np.ndarray,
+    i: int,
+    begins: np.ndarray,
+    ends: np.ndarray,
+    limit: float,
+    distances: np.ndarray,
+    indices: np.ndarray,
+) -> int:
+    """Fill ``distances`` (squared) and ``indices`` with the points in the ranges nearest to point i; their number."""
+    filled = 0
+    for column in range(len(begins)):
+        for j in range(begins[column], ends[column]):
+            if j == i:
+                continue
+            dx = np.float64(points[i, 0]) - points[j, 0]
+            dy = np.float64(points[i, 1]) - points[j, 1]
+            dz = np.float64(points[i, 2]) - points[j, 2]
+            square = dx * dx + dy * dy + dz * dz
+            if square <= limit:
+                filled = _insert(distances, indices, filled, square, j)
+    return filled
+
+
+@njit(cache=True, nogil=True)
 def grid_neighbours(
     points: np.ndarray, cell_keys: np.ndarray, cell_starts: np.ndarray, cell_size: float, k: int, radius: float
 ) -> np.ndarray:
@@ -100,17 +125,7 @@ def grid_neighbours(
             for i in range(cell_starts[c], cell_starts[c + 1]):
                 if done[i - cell_starts[c]]:
                     continue
-                filled = 0
-                for column in range(columns):
-                    for j in range(begins[column], ends[column]):
-                        if j == i:
-                            continue
-                        dx = np.float64(points[i, 0]) - points[j, 0]
-                        dy = np.float64(points[i, 1]) - points[j, 1]
-                        dz = np.float64(points[i, 2]) - points[j, 2]
-                        square = dx * dx + dy * dy + dz * dz
-                        if square <= limit:
-                            filled = _insert(distances, indices[i], filled, square, j)
+                filled = _nearest_in(points, i, begins[:columns], ends[:columns], limit, distances, indices[i])
                 if ring >= last_ring or (filled == k and distances[k - 1] <= safe):
                     done[i - cell_starts[c]] = True
                     pending -= 1

@@ -103,27 +103,50 @@ def extract_surface(
             x, y, z = voxel & 7, (voxel >> 3) & 7, voxel >> 6
             if seen[z + 1, y + 1, x + 1] < enough:
                 continue
-            first = distance[z + 1, y + 1, x + 1]
+            is_behind = distance[z + 1, y + 1, x + 1] < 0
             for axis in range(3):
                 ox, oy, oz = x + (axis == 0), y + (axis == 1), z + (axis == 2)
-                second = distance[oz + 1, oy + 1, ox + 1]
-                if seen[oz + 1, oy + 1, ox + 1] < enough or (first < 0) == (second < 0):
+                is_other_behind = distance[oz + 1, oy + 1, ox + 1] < 0
+                if seen[oz + 1, oy + 1, ox + 1] < enough or is_behind == is_other_behind:
                     continue
-                part = first / (first - second)
-                points[n, 0] = (((keys[block] >> 42) - _OFFSET) * 8 + x + part * (axis == 0)) * voxel_size_m
-                points[n, 1] = ((((keys[block] >> 21) & _MASK) - _OFFSET) * 8 + y + part * (axis == 1)) * voxel_size_m
-                points[n, 2] = (((keys[block] & _MASK) - _OFFSET) * 8 + z + part * (axis == 2)) * voxel_size_m
-                other = near[((ox + 8) >> 3) * 9 + ((oy + 8) >> 3) * 3 + ((oz + 8) >> 3)]
-                other_voxel = ((oz & 7) * 8 + (oy & 7)) * 8 + (ox & 7)
-                for c in range(3):
-                    mixed = (1 - part) * colour[near[13], voxel, c] + part * colour[other, other_voxel, c]
-                    colours[n, c] = min(max(mixed / 255, 0.0), 1.0)
-                    slope = _slope(distance, x, y, z, c)
-                    normals[n, c] = slope + part * (_slope(distance, ox, oy, oz, c) - slope)
-                if _faces(normals[n], axis, 1.0 if first < 0 else -1.0):
+                part = _cross(distance, x, y, z, ox, oy, oz, normals[n])
+                if _faces(normals[n], axis, 1.0 if is_behind else -1.0):
+                    _place(points[n], keys[block], x, y, z, axis, part, voxel_size_m)
+                    _mix(colours[n], colour, near, voxel, ox, oy, oz, part)
                     n += 1
         counts[block] = n - start
     return points[:n], colours[:n], normals[:n], counts
+
+
+@njit(cache=True, nogil=True)
+def _cross(distance: np.ndarray, x: int, y: int, z: int, ox: int, oy: int, oz: int, normal: np.ndarray) -> float:
+    """Where (0..1) between two voxels the distance is zero; its gradient there goes to ``normal``."""
+    first = distance[z + 1, y + 1, x + 1]
+    part = first / (first - distance[oz + 1, oy + 1, ox + 1])
+    for c in range(3):
+        slope = _slope(distance, x, y, z, c)
+        normal[c] = slope + part * (_slope(distance, ox, oy, oz, c) - slope)
+    return float(part)
+
+
+@njit(cache=True, nogil=True)
+def _place(point: np.ndarray, key: int, x: int, y: int, z: int, axis: int, part: float, voxel_size_m: float) -> None:
+    """Write the place (m) that lies ``part`` of the way from a block's voxel to the next one along ``axis``."""
+    point[0] = (((key >> 42) - _OFFSET) * 8 + x + part * (axis == 0)) * voxel_size_m
+    point[1] = ((((key >> 21) & _MASK) - _OFFSET) * 8 + y + part * (axis == 1)) * voxel_size_m
+    point[2] = (((key & _MASK) - _OFFSET) * 8 + z + part * (axis == 2)) * voxel_size_m
+
+
+@njit(cache=True, nogil=True)
+def _mix(
+    rgb: np.ndarray, colour: np.ndarray, near: np.ndarray, voxel: int, ox: int, oy: int, oz: int, part: float
+) -> None:
+    """Write the colour (0..1) that lies ``part`` of the way from ``voxel`` to the one at (ox, oy, oz)."""
+    other = near[((ox + 8) >> 3) * 9 + ((oy + 8) >> 3) * 3 + ((oz + 8) >> 3)]
+    other_voxel = ((oz & 7) * 8 + (oy & 7)) * 8 + (ox & 7)
+    for c in range(3):
+        mixed = (1 - part) * colour[near[13], voxel, c] + part * colour[other, other_voxel, c]
+        rgb[c] = min(max(mixed / 255, 0.0), 1.0)
 
 
 @njit(cache=True, nogil=True)

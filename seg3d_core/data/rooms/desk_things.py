@@ -100,11 +100,6 @@ def random_book(rng: np.random.Generator) -> Item:
     return book(rng, rng.uniform(0.018, 0.05), rng.uniform(0.19, 0.27), rng.uniform(0.13, 0.19))
 
 
-def lying_book(rng: np.random.Generator) -> Item:
-    """Book lying on its side."""
-    return random_book(rng).turned(1, np.pi / 2)
-
-
 def packet(rng: np.random.Generator) -> Item:
     """Printed box: cereal, a game, tools."""
     x, y, z = rng.uniform(0.06, 0.22), rng.uniform(0.05, 0.16), rng.uniform(0.06, 0.26)

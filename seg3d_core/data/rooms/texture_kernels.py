@@ -125,6 +125,13 @@ def _share(kind: int, point: np.ndarray, scale: float, axis: int, phase: float) 
 
 
 @njit(cache=True, nogil=True)
+def _map(T: np.ndarray, point: np.ndarray, mapped: np.ndarray) -> None:
+    """Write ``point`` (3,) mapped by ``T`` (3, 4)."""
+    for row in range(3):
+        mapped[row] = T[row, 0] * point[0] + T[row, 1] * point[1] + T[row, 2] * point[2] + T[row, 3]
+
+
+@njit(cache=True, nogil=True)
 def shade(
     hits: np.ndarray,
     parts: np.ndarray,
@@ -154,9 +161,7 @@ def shade(
         if triangle < 0:
             rgb[n] = 0.0
             continue
-        T = T_object_world[objects[triangle]]
-        for row in range(3):
-            local[row] = T[row, 0] * points[n, 0] + T[row, 1] * points[n, 1] + T[row, 2] * points[n, 2] + T[row, 3]
+        _map(T_object_world[objects[triangle]], points[n], local)
         material = materials[parts[triangle]]
         share = _share(int(material[0]), local, material[7], int(material[8]), material[9])
         share = min(1.0, max(0.0, share))

@@ -31,7 +31,7 @@ MAKERS: list[Callable[[np.random.Generator], Item]] = [
     decor.table_lamp, decor.wall_picture, decor.bin_, decor.carton, decor.basket, decor.cushion, tableware.mug,
     tableware.bottle, tableware.bowl, tableware.fruit, tableware.vase, tableware.plate, tableware.can, tableware.teapot,
     desk_things.monitor, desk_things.television, desk_things.keyboard, desk_things.mouse, desk_things.laptop,
-    desk_things.random_book, desk_things.lying_book, desk_things.packet, desk_things.pencil_cup, desk_things.clock,
+    desk_things.random_book, desk_things.packet, desk_things.pencil_cup, desk_things.clock,
 ]  # fmt: skip
 
 
