@@ -126,6 +126,7 @@ def test_compressed_images(graph: Graph, codec: str) -> None:
 def test_fused_and_then_segmented(graph: Graph) -> None:
     results = graph.collect(PointCloud2, "/scene_node/instance_cloud")
     camera = CameraPublishers(graph)
+    # At the default of 2 cm these boxes are 10 to 20 voxels wide, and a camera path more or less decides on 0.8.
     graph.start("fusion_node", process_all=True, publish_period_s=0.8, fusion__voxel_size_m=0.01)
     graph.start("scene_node", "-r", "cloud:=/fusion_node/cloud", process_all=True)
     graph.active("/fusion_node")
