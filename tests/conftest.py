@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,27 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+OPTIONAL = {"seg3d_core.sparse": "torch", "seg3d_core.segment3d": "torch"}
+"""Subpackages that need a library which not every installation has; without it they are not imported."""
+
+
+def _is_importable(module: str) -> bool:
+    return all(
+        importlib.util.find_spec(library) is not None
+        for package, library in OPTIONAL.items()
+        if module.startswith(package + ".")
+    )
+
+
 def _hooked_modules(package: str) -> list[str]:
-    """Every module of a package except numba kernels: a compiled function cannot call a wrapped one."""
+    """Every importable module of a package except numba kernels: a compiled function cannot call a wrapped one."""
     files = sorted((ROOT / package).rglob("*.py"))
-    return [
+    modules = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for file in files
         if file.name != "__init__.py" and not file.stem.endswith("_kernels")
     ]
+    return [module for module in modules if _is_importable(module)]
 
 
 with install_import_hook(_hooked_modules("seg3d_core"), "beartype.beartype"):

@@ -1,0 +1,137 @@
+"""What all layers of a network share about one input: voxels of every level and the maps between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Int32, Int64
+
+from seg3d_core.errors import ConfigError, InputError
+from seg3d_core.sparse.kernel_maps import TABLE_CELLS, KernelMap, RowLookup, centred_map, lookup, strided_map
+from seg3d_core.sparse.keys import KeySpace
+
+
+@dataclass(frozen=True, eq=False)
+class Parents:
+    """Where voxels of one level lie in the next coarser one.
+
+    Attributes:
+        rows: (V,) row of the parent.
+        slots: (V,) place in the parent, dx + 2 dy + 4 dz: the row of a kernel of size 2.
+        count: number of parents.
+    """
+
+    rows: Int64[torch.Tensor, " V"]
+    slots: Int64[torch.Tensor, " V"]
+    count: int
+
+
+class _Level:
+    """The voxels of one stride and their keys."""
+
+    def __init__(self, coordinates: Int32[torch.Tensor, "V 4"], stride: int, table_cells: int) -> None:
+        self.coordinates = coordinates
+        self.space = KeySpace.enclosing(coordinates, stride)
+        self.keys = self.space.pack(coordinates)
+        self._table_cells = table_cells
+
+    @cached_property
+    def rows(self) -> RowLookup:
+        return lookup(self.keys, self.space, self._table_cells)
+
+
+class CoordinateMaps:
+    """Caches, per stride and kernel, what depends on the voxels alone; built when first asked for.
+
+    Levels are made by ``coarser`` and stay: a decoder finds the very rows that its encoder had. Rows of coarser levels
+    are in ascending order of batch, x, y, z.
+
+    Raises:
+        InputError: voxels occur twice, or are out of range.
+    """
+
+    def __init__(self, coordinates: Int32[torch.Tensor, "V 4"], table_cells: int = TABLE_CELLS) -> None:
+        self._table_cells = table_cells
+        self._levels = {1: _Level(coordinates, 1, table_cells)}
+        self._parents: dict[int, Parents] = {}
+        self._kernel_maps: dict[tuple[int, int, int], KernelMap] = {}
+        ordered = self._levels[1].keys.sort().values
+        repeated = int((ordered[1:] == ordered[:-1]).sum())
+        if repeated:
+            raise InputError(f"{repeated} of {len(coordinates)} voxels occur more than once")
+
+    @property
+    def strides(self) -> list[int]:
+        """Strides of the levels made so far, ascending."""
+        return sorted(self._levels)
+
+    def coordinates(self, stride: int) -> Int32[torch.Tensor, "V 4"]:
+        """Voxels of a level.
+
+        Raises:
+            ConfigError: no layer has made that level.
+        """
+        return self._level(stride).coordinates
+
+    def coarser(self, stride: int) -> Int32[torch.Tensor, "W 4"]:
+        """Voxels of the level after ``stride``: every voxel of twice the edge that holds one."""
+        self.parents(stride)
+        return self.coordinates(2 * stride)
+
+    def parents(self, stride: int) -> Parents:
+        """Parents of the voxels of ``stride`` in the level of twice the stride."""
+        if stride not in self._parents:
+            self._parents[stride] = self._make_parents(stride)
+        return self._parents[stride]
+
+    def centred(self, stride: int, kernel_size: int) -> KernelMap:
+        """Map of a kernel of odd size that leaves the voxels as they are."""
+        key = (stride, stride, kernel_size)
+        if key not in self._kernel_maps:
+            level = self._level(stride)
+            self._kernel_maps[key] = centred_map(level.keys, level.space, level.rows, kernel_size)
+        return self._kernel_maps[key]
+
+    def down(self, stride: int, kernel_size: int = 2) -> KernelMap:
+        """Map of a kernel from the level of ``stride`` to the next coarser one."""
+        key = (stride, 2 * stride, kernel_size)
+        if key not in self._kernel_maps:
+            self._kernel_maps[key] = (
+                self._children(stride) if kernel_size == 2 else self._make_strided(stride, kernel_size)
+            )
+        return self._kernel_maps[key]
+
+    def up(self, stride: int) -> KernelMap:
+        """Map of a transposed kernel of size 2 from the level of twice ``stride`` to that of ``stride``."""
+        return self.down(stride).transposed()
+
+    def _level(self, stride: int) -> _Level:
+        if stride not in self._levels:
+            raise ConfigError(f"there is no level of stride {stride}, only of {', '.join(map(str, self.strides))}")
+        return self._levels[stride]
+
+    def _make_parents(self, stride: int) -> Parents:
+        fine = self._level(stride).coordinates
+        keys = KeySpace.enclosing(fine, 2 * stride).pack(fine)
+        unique, rows = torch.unique(keys, return_inverse=True)
+        bits = fine[:, 1:].div(stride, rounding_mode="floor").bitwise_and(1)
+        slots = (bits[:, 0] + 2 * bits[:, 1] + 4 * bits[:, 2]).long()
+        positions = fine.clone()
+        positions[:, 1:] -= bits * stride
+        # Every child writes the same coordinates to its parent's row.
+        coarse = fine.new_empty(len(unique), 4).index_copy_(0, rows, positions)
+        self._levels.setdefault(2 * stride, _Level(coarse, 2 * stride, self._table_cells))
+        return Parents(rows, slots, len(unique))
+
+    def _children(self, stride: int) -> KernelMap:
+        parents = self.parents(stride)
+        fine = [(parents.slots == slot).nonzero()[:, 0] for slot in range(8)]
+        coarse = [parents.rows.index_select(0, rows) for rows in fine]
+        return KernelMap(fine, coarse, len(parents.rows), parents.count)
+
+    def _make_strided(self, stride: int, kernel_size: int) -> KernelMap:
+        level = self._level(stride)
+        keys = level.space.pack(self.coarser(stride))
+        return strided_map(keys, level.space, level.rows, kernel_size, len(level.coordinates))
