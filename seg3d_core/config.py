@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seg3d_core.errors import ConfigError
 
@@ -44,7 +44,7 @@ class Config(BaseModel):
         """
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"cannot read settings from {path}: {error}") from error
         return cls.build(values or {})
 
@@ -157,6 +157,79 @@ class DepthNoiseConfig(Config):
     )
     edge_dropout: float = Field(0.4, ge=0, le=1, description="Share of returns lost beside depth edges.")
     dropout: float = Field(0.002, ge=0, le=1, description="Share of returns lost anywhere.")
+
+
+FarthestPointTies = Literal["released", "lowest_index"]
+"""Which of equally far voxels becomes a query: the one that the released sampler picks, or the first."""
+
+_Channels = Annotated[int, Field(ge=1, le=2048)]
+_Blocks = Annotated[int, Field(ge=1, le=64)]
+_Keys = Annotated[int, Field(ge=1)]
+
+
+class Segment3DConfig(Config):
+    """Widths and depths of a Segment3D network; the defaults are the paper's, and those of released checkpoints.
+
+    The backbone has eight stages: four down to 1/16 of the resolution and four up again.
+    """
+
+    in_channels: int = Field(3, ge=1, le=64, description="Features of a voxel: red, green and blue.")
+    stem_channels: int = Field(32, ge=1, le=1024, description="Channels of the first convolution, at full resolution.")
+    stage_channels: tuple[_Channels, ...] = Field(
+        (32, 64, 128, 256, 256, 128, 96, 96), min_length=8, max_length=8, description="Channels of the eight stages."
+    )
+    stage_blocks: tuple[_Blocks, ...] = Field(
+        (2, 3, 4, 6, 2, 2, 2, 2), min_length=8, max_length=8, description="Residual blocks of the eight stages."
+    )
+    unused_classes: int = Field(
+        20, ge=1, le=1000, description="Outputs of a layer that released checkpoints hold and nothing computes."
+    )
+    hidden_dim: int = Field(128, ge=8, le=1024, description="Channels of queries and mask features; even.")
+    heads: int = Field(8, ge=1, le=64, description="Attention heads; they share hidden_dim evenly.")
+    feedforward_dim: int = Field(1024, ge=1, le=8192, description="Hidden channels of the feed-forward layers.")
+    decoders: int = Field(3, ge=1, le=12, description="Passes over the four coarser levels; all use the same weights.")
+    classes: int = Field(2, ge=2, le=1000, description="Class scores of a query; index 0 is object, the last is none.")
+    num_queries: int = Field(150, ge=1, le=10_000, description="Queries per scene; free to change at any time.")
+    farthest_point_ties: FarthestPointTies = Field(
+        "released", description="Queries stand on the farthest voxels: which of equally far ones is taken."
+    )
+    training_keys: tuple[_Keys, ...] = Field(
+        (200, 800, 3200, 12_800),
+        min_length=4,
+        max_length=4,
+        description="In training, at most this many voxels of a level are looked at; coarsest first.",
+    )
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Segment3DConfig:
+        if self.hidden_dim % 2 or self.hidden_dim % self.heads:
+            raise ValueError(f"hidden_dim = {self.hidden_dim}: must be even and a multiple of heads = {self.heads}")
+        return self
+
+
+SEGMENT3D_PRESETS = {
+    "nano": Segment3DConfig.build(
+        {
+            "stem_channels": 8,
+            "stage_channels": (8, 16, 32, 64, 64, 32, 24, 24),
+            "stage_blocks": (1,) * 8,
+            "hidden_dim": 64,
+            "heads": 4,
+            "feedforward_dim": 256,
+            "num_queries": 100,
+        }
+    ),
+    "small": Segment3DConfig.build(
+        {
+            "stem_channels": 16,
+            "stage_channels": (16, 32, 64, 128, 128, 64, 48, 48),
+            "stage_blocks": (1, 2, 2, 3, 1, 1, 1, 1),
+            "feedforward_dim": 512,
+        }
+    ),
+    "base": Segment3DConfig.build({}),
+}
+"""Networks of one family: base is the paper's, small and nano are for less of a computer."""
 
 
 Model = Literal["graph"]
