@@ -42,7 +42,7 @@ class Cloud:
         viewpoint: where the one sensor stood that saw every point, metres in ``frame_id``; None if unknown or several.
 
     Raises:
-        InputError: a length disagrees with ``points``, or a coordinate is not finite.
+        InputError: a length disagrees with ``points``, or a coordinate (of the viewpoint, too) is not finite.
     """
 
     points: Float32[np.ndarray, "N 3"]
@@ -65,6 +65,8 @@ class Cloud:
         if not np.isfinite(squares) and not np.isfinite(self.points).all():
             bad = int((~np.isfinite(self.points).all(axis=1)).sum())
             raise InputError(f"cloud has {bad} of {len(self.points)} points with NaN or infinite coordinates")
+        if self.viewpoint is not None and not np.isfinite(self.viewpoint).all():
+            raise InputError(f"the viewpoint of the cloud is not finite: {self.viewpoint.tolist()} m")
 
     def __len__(self) -> int:
         return len(self.points)

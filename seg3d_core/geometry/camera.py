@@ -109,6 +109,9 @@ class Camera:
 
 
 def _check_intrinsics(K: Float64[np.ndarray, "3 3"]) -> None:
+    # Rays and maps are cached under the bytes of K, so that other types would be read as other numbers.
+    if K.shape != (3, 3) or K.dtype != np.float64:
+        raise InputError(f"camera matrix K is {K.dtype} {K.shape}, expected float64 (3, 3)")
     if not np.isfinite(K).all():
         raise InputError(f"camera matrix K has values that are not finite: {K.tolist()}")
     if K[0, 0] <= 0 or K[1, 1] <= 0:
@@ -118,6 +121,8 @@ def _check_intrinsics(K: Float64[np.ndarray, "3 3"]) -> None:
 
 
 def _check_distortion(model: str, coefficients: Float64[np.ndarray, " D"]) -> None:
+    if coefficients.ndim != 1 or coefficients.dtype != np.float64:
+        raise InputError(f"distortion is {coefficients.dtype} {coefficients.shape}, expected one row of float64")
     if not np.isfinite(coefficients).all():
         raise InputError(f"distortion has values that are not finite: {coefficients.tolist()}")
     if not coefficients.any() and (not model or len(coefficients) in (0, COEFFICIENTS.get(model))):

@@ -67,6 +67,7 @@ def test_settings_come_from_a_file_and_from_the_command_line(boxes: Path, tmp_pa
         (["{cloud}", "-o", "{tmp}/o.ply", "--set", "graph.k={{"], "the value is not YAML"),
         (["{cloud}", "-o", "{tmp}/o.ply", "--model", "oracle"], "model = 'oracle'"),
         (["{cloud}", "-o", "{tmp}/o.ply", "--config", "{tmp}/gone.yaml"], "cannot read settings from"),
+        (["{cloud}", "-o", "{tmp}/o.ply", "--config", "{cloud}"], "cannot read settings from"),
     ],
 )
 def test_errors_are_one_line_and_code_two(

@@ -19,6 +19,11 @@ def test_cloud_refuses_non_finite_points_and_counts_them():
         Cloud(points)
 
 
+def test_cloud_refuses_a_viewpoint_that_is_nowhere():
+    with pytest.raises(InputError, match=r"viewpoint of the cloud is not finite: \[0.0, nan, 1.0\] m"):
+        Cloud(line(2).points, viewpoint=np.array([0, np.nan, 1]))
+
+
 def test_cloud_accepts_huge_but_finite_coordinates():
     assert len(Cloud(np.full((2, 3), 3e38, np.float32))) == 2
 

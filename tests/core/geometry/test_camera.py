@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
@@ -100,6 +101,14 @@ def test_binning_out_of_range_is_refused(lens: Lens) -> None:
 )
 def test_what_is_no_camera_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
+        Camera(**{"width": 640, "height": 480, "K": intrinsics(), **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change", [{"K": np.eye(3, dtype=np.int64)}, {"K": np.eye(4)}, {"distortion": np.zeros(5, np.float32)}]
+)
+def test_numbers_of_another_type_or_shape_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises((InputError, TypeCheckError)):
         Camera(**{"width": 640, "height": 480, "K": intrinsics(), **change})  # type: ignore[arg-type]
 
 
