@@ -6,6 +6,8 @@ Kernels are (K^3, Cin, Cout): row ix + K iy + K^2 iz belongs to offset (ix, iy, 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 
@@ -21,7 +23,7 @@ def convolve(x: SparseTensor, kernel: Kernel | Float[torch.Tensor, "Cin Cout"], 
     """Convolution of stride 1 with an odd kernel, or a matrix applied to every voxel; the voxels stay.
 
     Raises:
-        ConfigError: the kernel has an even size, or another number of input channels than ``x``.
+        ConfigError: the kernel has an even size, or another number of input channels or another type than ``x``.
     """
     _check_channels(x, kernel)
     if kernel.ndim == 2:
@@ -38,7 +40,7 @@ def convolve_down(x: SparseTensor, kernel: Kernel, bias: Bias = None) -> SparseT
     """Convolution of stride 2 onto every voxel of twice the edge that holds one of ``x``; kernel size 2, 3 or 5.
 
     Raises:
-        ConfigError: the kernel has another number of input channels than ``x``.
+        ConfigError: the kernel has another number of input channels or another type than ``x``.
     """
     _check_channels(x, kernel)
     features = convolve_pairs(x.features, kernel, x.maps.down(x.stride, kernel_size_of(kernel)))
@@ -79,7 +81,7 @@ def kernel_size_of(kernel: Kernel) -> int:
     Raises:
         ConfigError: the number of rows is no cube.
     """
-    size = int(round(float(len(kernel)) ** (1 / 3)))
+    size = round(math.pow(len(kernel), 1 / 3))
     if size**3 != len(kernel):
         raise ConfigError(f"kernel has {len(kernel)} rows, not the cube of its size")
     return size
@@ -92,3 +94,5 @@ def _at_stride(x: SparseTensor, stride: int, features: Float[torch.Tensor, "W C"
 def _check_channels(x: SparseTensor, kernel: torch.Tensor) -> None:
     if kernel.shape[-2] != x.features.shape[1]:
         raise ConfigError(f"kernel has {kernel.shape[-2]} input channels, the tensor {x.features.shape[1]}")
+    if kernel.dtype != x.features.dtype:
+        raise ConfigError(f"kernel is {kernel.dtype}, the tensor {x.features.dtype}")

@@ -40,6 +40,17 @@ class KernelMap:
         """Number of pairs, those of the identity included: half the multiply-adds of one channel by one."""
         return sum(map(len, self.input_rows)) + (self.output_count if self.identity is not None else 0)
 
+    @cached_property
+    def neighbours(self) -> Int32[torch.Tensor, "W K3"]:
+        """Input row of each output row under each kernel row; ``input_count`` where there is none."""
+        shape = (self.output_count, len(self.input_rows))
+        table = torch.full(shape, self.input_count, dtype=torch.int32, device=self.input_rows[0].device)
+        for row, (inputs, outputs) in enumerate(zip(self.input_rows, self.output_rows, strict=True)):
+            table[outputs, row] = inputs.int()
+        if self.identity is not None:
+            table[:, self.identity] = torch.arange(self.output_count)
+        return table
+
 
 @runtime_checkable
 class RowLookup(Protocol):

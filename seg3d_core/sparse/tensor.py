@@ -29,7 +29,7 @@ class SparseTensor:
 
     @classmethod
     def from_coordinates(
-        cls, coordinates: Int32[torch.Tensor, "V 4"], features: Float[torch.Tensor, "V C"]
+        cls, coordinates: Int32[torch.Tensor, "V 4"], features: Float[torch.Tensor, "W C"]
     ) -> SparseTensor:
         """The level of stride 1: row i stays row i. Spatially sorted rows are faster, any order is right.
 
@@ -43,7 +43,7 @@ class SparseTensor:
             raise InputError(f"features are on {features.device}, voxels on {coordinates.device}")
         return cls(coordinates, features, 1, CoordinateMaps(coordinates))
 
-    def replace(self, features: Float[torch.Tensor, "V D"]) -> SparseTensor:
+    def replace(self, features: Float[torch.Tensor, "W D"]) -> SparseTensor:
         """The same voxels with other features; any number of channels.
 
         Raises:
