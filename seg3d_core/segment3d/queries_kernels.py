@@ -7,7 +7,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def sample_farthest(points, squared, count):  # type: ignore[no-untyped-def]
+def sample_farthest(points: np.ndarray, squared: np.ndarray, count: int) -> np.ndarray:
     """``count`` rows of ``points`` (3, N) float32, from row 0 on; the lowest row wins ties.
 
     ``squared`` (N,) float32 is overwritten: infinity for candidates, minus infinity for rows that are never chosen.

@@ -1,0 +1,137 @@
+"""Segment3D networks out of checkpoint files: released ones (Lightning), and Mask3D's without classes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from seg3d_core.config import Segment3DConfig
+from seg3d_core.errors import CheckpointError, ConfigError
+from seg3d_core.segment3d.archives import read_archive
+from seg3d_core.segment3d.model import Segment3DNetwork
+
+_PREFIX = "model."
+_SHOWN = 8
+"""Names of each kind in the report of a misfit."""
+
+
+@dataclass(frozen=True)
+class KeyAudit:
+    """How the tensors of a file fit a network.
+
+    Attributes:
+        missing: parameters of the network that the file lacks.
+        unexpected: tensors of the file that the network has no place for.
+        misshaped: ``name: (shape in the file) instead of (shape in the network)``.
+    """
+
+    missing: list[str]
+    unexpected: list[str]
+    misshaped: list[str]
+
+    @property
+    def fits(self) -> bool:
+        """Whether every tensor has its place and every place its tensor."""
+        return not (self.missing or self.unexpected or self.misshaped)
+
+    def report(self) -> str:
+        """One line per kind of misfit, long lists cut short."""
+        kinds = (("missing", self.missing), ("unexpected", self.unexpected), ("mis-shaped", self.misshaped))
+        return "\n".join(f"{len(names)} {kind}: {_shortened(names)}" for kind, names in kinds if names)
+
+
+def load_network(path: str | Path, config: Segment3DConfig | None = None) -> Segment3DNetwork:
+    """The network of a released checkpoint or of a plain state dict, on the CPU, ready for inference.
+
+    Nothing in the file is executed. Widths and depths are read off the tensors unless ``config`` says them; what
+    leaves no trace there (heads, decoders, number of queries, tie rule) is the default of ``config``.
+
+    Raises:
+        CheckpointError: the file cannot be read, or its tensors are not exactly those of the network.
+    """
+    weights = read_weights(path)
+    network = Segment3DNetwork(config or config_of(weights, str(path)))
+    load_weights(network, weights, str(path))
+    return network.eval()
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, named as in ``Segment3DNetwork``; weights of the loss are left out.
+
+    Raises:
+        CheckpointError: the file cannot be read, or holds no state dict.
+    """
+    saved = read_archive(path)
+    state = saved.get("state_dict", saved) if isinstance(saved, dict) else None
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"{path} holds no state dict")
+    odd = [str(name) for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if odd:
+        raise CheckpointError(f"{path} holds no state dict: {_shortened(odd)} are no tensors")
+    weights = {name: value for name, value in state.items() if not name.startswith("criterion.")}
+    if all(name.startswith(_PREFIX) for name in weights):
+        weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+    return weights
+
+
+def config_of(weights: dict[str, Tensor], source: str = "the state dict") -> Segment3DConfig:
+    """Widths and depths of the network that has these weights.
+
+    Raises:
+        CheckpointError: they are of no Segment3D network, or of one out of the ranges of ``Segment3DConfig``.
+    """
+    try:
+        stem = weights["backbone.conv0p1s1.kernel"].shape
+        values: dict[str, Any] = {
+            "in_channels": stem[1],
+            "stem_channels": stem[2],
+            "stage_channels": tuple(weights[f"backbone.block{i}.0.conv1.kernel"].shape[2] for i in range(1, 9)),
+            "stage_blocks": tuple(_block_count(weights, i) for i in range(1, 9)),
+            "unused_classes": weights["backbone.final.kernel"].shape[1],
+            "hidden_dim": weights["decoder_norm.weight"].shape[0],
+            "feedforward_dim": weights["ffn_attention.0.0.linear1.weight"].shape[0],
+            "classes": weights["class_embed_head.weight"].shape[0],
+        }
+        return Segment3DConfig.build(values)
+    except KeyError as error:
+        raise CheckpointError(f"{source} is of no Segment3D network: it lacks {error.args[0]}") from error
+    except (IndexError, ConfigError) as error:
+        raise CheckpointError(f"{source} is of no Segment3D network: {error}") from error
+
+
+def audit(network: Segment3DNetwork, weights: dict[str, Tensor]) -> KeyAudit:
+    """How ``weights`` fit ``network``."""
+    own = network.state_dict()
+    misshaped = [
+        f"{name}: {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    missing = [name for name in own if name not in weights]
+    return KeyAudit(missing, [name for name in weights if name not in own], misshaped)
+
+
+def load_weights(network: Segment3DNetwork, weights: dict[str, Tensor], source: str = "the state dict") -> None:
+    """Put ``weights`` into ``network``: all of them or none.
+
+    Raises:
+        CheckpointError: tensors are missing, unexpected or mis-shaped; the message lists them.
+    """
+    found = audit(network, weights)
+    if not found.fits:
+        raise CheckpointError(f"{source} does not fit the network, nothing was loaded:\n{found.report()}")
+    network.load_state_dict(weights)
+
+
+def _block_count(weights: dict[str, Tensor], stage: int) -> int:
+    pattern = re.compile(rf"backbone\.block{stage}\.\d+\.conv1\.kernel")
+    return sum(pattern.fullmatch(name) is not None for name in weights)
+
+
+def _shortened(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
