@@ -232,6 +232,43 @@ SEGMENT3D_PRESETS = {
 """Networks of one family: base is the paper's, small and nano are for less of a computer."""
 
 
+class PostprocessConfig(Config):
+    """From class scores and mask logits of queries to instances.
+
+    The released evaluation splits every mask into clusters before it scores them (``before_scoring``), the paper only
+    masks that were selected by their score (``after_selection``).
+    """
+
+    split: Literal["before_scoring", "after_selection", "off"] = Field(
+        "before_scoring", description="Whether and when masks are split into clusters (DBSCAN)."
+    )
+    eps_m: float = Field(0.05, ge=0.001, le=10, description="Voxels this close (m) or closer are neighbours.")
+    min_samples: int = Field(
+        5, ge=1, le=1000, description="Neighbours, itself included, that put a voxel in a cluster."
+    )
+    drop_voxels: int = Field(15, ge=0, le=1_000_000, description="Clusters with this many voxels or fewer are dropped.")
+    min_score: float = Field(0.0, ge=0, le=1, description="Instances need a score above this.")
+    keep_fraction: float = Field(0.8, gt=0, le=1, description="Of those found, the best share that is kept.")
+    max_instances: int = Field(10_000, ge=1, le=65_535, description="At most this many instances, best first.")
+    smooth: bool = Field(True, description="Whether a superpoint is wholly in or out, by the majority of its points.")
+    scores: Literal["confidence", "constant"] = Field(
+        "confidence", description="Score given: mask times object confidence, or 1 for every instance."
+    )
+
+
+POSTPROCESS_RULES = {
+    "released": PostprocessConfig.build({"scores": "constant"}),
+    "pseudo_masks": PostprocessConfig.build(
+        {"min_score": 0.6, "keep_fraction": 1.0, "max_instances": 150, "smooth": False}
+    ),
+    "paper": PostprocessConfig.build({"split": "after_selection", "min_score": 0.6, "keep_fraction": 1.0}),
+}
+"""Named rules: the released evaluation, the released training targets of the second stage, and what the paper says.
+
+The paper names no threshold of confidence; 0.6 is the released one.
+"""
+
+
 Model = Literal["graph"]
 """Names of the scene segmenters."""
 
