@@ -105,7 +105,10 @@ class CoordinateMaps:
 
     def up(self, stride: int) -> KernelMap:
         """Map of a transposed kernel of size 2 from the level of twice ``stride`` to that of ``stride``."""
-        return self.down(stride).transposed()
+        key = (2 * stride, stride, 2)
+        if key not in self._kernel_maps:
+            self._kernel_maps[key] = self.down(stride).transposed()
+        return self._kernel_maps[key]
 
     def _level(self, stride: int) -> _Level:
         if stride not in self._levels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int32, Int64
@@ -13,6 +13,18 @@ from seg3d_core.sparse.keys import KeySpace, kernel_offsets
 
 TABLE_CELLS = 64 * 2**20
 """Boxes up to this many cells get a table with one 4-byte entry per cell (256 MB), larger ones are searched."""
+
+TILE_ROWS = 8192
+"""Output rows in work at a time: what is gathered for them under one kernel row stays in the cache."""
+
+
+class Tile(NamedTuple):
+    """Some pairs of one kernel row."""
+
+    row: int
+    inputs: torch.Tensor
+    outputs: torch.Tensor
+    length: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +51,26 @@ class KernelMap:
     def pair_count(self) -> int:
         """Number of pairs, those of the identity included: half the multiply-adds of one channel by one."""
         return sum(map(len, self.input_rows)) + (self.output_count if self.identity is not None else 0)
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """All pairs, part by part of the voxels, within a part one kernel row after the other.
+
+        Every list is cut into as many equal parts: where rows are spatially sorted, those of a tile lie together.
+        """
+        count = -(-self.output_count // TILE_ROWS)
+        tiles = []
+        for tile in range(count):
+            for row, (inputs, outputs) in enumerate(zip(self.input_rows, self.output_rows, strict=True)):
+                start, end = len(inputs) * tile // count, len(inputs) * (tile + 1) // count
+                if start < end:
+                    tiles.append(Tile(row, inputs[start:end], outputs[start:end], end - start))
+        return tiles
+
+    @cached_property
+    def longest_tile(self) -> int:
+        """Largest number of pairs in a tile."""
+        return max((tile.length for tile in self.tiles), default=0)
 
     @cached_property
     def neighbours(self) -> Int32[torch.Tensor, "W K3"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -14,16 +14,30 @@ ONEDNN_CHANNELS = 64
 """From this width on oneDNN gains more than it loses by allocating its result."""
 
 
-def product(
-    rows: Float[torch.Tensor, "R Cin"], weights: Float[torch.Tensor, "Cin Cout"]
-) -> Float[torch.Tensor, "R Cout"]:
-    """``rows @ weights``, valid until the next call of this thread. Records no gradient."""
-    if min(weights.shape) >= ONEDNN_CHANNELS and rows.dtype == torch.float32 and rows.device.type == "cpu":
-        linear = onednn_linear()
-        if linear is not None:
-            result: torch.Tensor = linear(rows, weights.t(), None, "none", [], "")
-            return result
-    return torch.mm(rows, weights, out=SCRATCH.matrix("product", len(rows), rows, weights.shape[1]))
+class Multiplier:
+    """Products of gathered rows with the rows of a kernel; for where no gradient is recorded.
+
+    Args:
+        kernel: (K^3, Cin, Cout), in any memory layout.
+        longest: largest number of rows that will be multiplied at once.
+    """
+
+    def __init__(self, kernel: Float[torch.Tensor, "K3 Cin Cout"], longest: int) -> None:
+        is_wide = min(kernel.shape[1:]) >= ONEDNN_CHANNELS
+        is_plain = kernel.dtype == torch.float32 and kernel.device.type == "cpu"
+        self._linear = onednn_linear() if is_wide and is_plain else None
+        if self._linear is None:
+            self._weights = kernel.unbind(0)
+            self._result = SCRATCH.matrix("product", longest, kernel, kernel.shape[2])
+        else:
+            self._weights = kernel.transpose(1, 2).unbind(0)
+
+    def __call__(self, rows: torch.Tensor, kernel_row: int) -> torch.Tensor:
+        """``rows`` (R, Cin) times one row of the kernel: (R, Cout), valid until the next call."""
+        weights = self._weights[kernel_row]
+        if self._linear is None:
+            return torch.mm(rows, weights, out=self._result[: len(rows)])
+        return cast(torch.Tensor, self._linear(rows, weights, None, "none", [], ""))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -10,11 +9,8 @@ from jaxtyping import Float
 from torch.autograd.function import once_differentiable
 
 from seg3d_core.sparse.kernel_maps import KernelMap
-from seg3d_core.sparse.matmul import product
+from seg3d_core.sparse.matmul import Multiplier
 from seg3d_core.sparse.scratch import SCRATCH
-
-TILE_ROWS = 8192
-"""Output rows in work at a time: what is gathered for them under one kernel row stays in the cache."""
 
 IM2COL_CHANNELS = 8
 """Up to this many input channels all neighbours are gathered, absent ones as zeros: one product, nothing to add up."""
@@ -60,10 +56,11 @@ def _sum_of_products(features: torch.Tensor, kernel: torch.Tensor, pairs: Kernel
         result.zero_()
     else:
         torch.mm(features, kernel[pairs.identity], out=result)
-    for row, inputs, outputs in _tiles(pairs):
-        gathered = SCRATCH.matrix("gathered", len(inputs), features, features.shape[1])
-        torch.index_select(features, 0, inputs, out=gathered)
-        result.index_add_(0, outputs, product(gathered, kernel[row]))
+    gathered = SCRATCH.matrix("gathered", pairs.longest_tile, features, features.shape[1])
+    multiply = Multiplier(kernel, pairs.longest_tile)
+    for row, inputs, outputs, length in pairs.tiles:
+        rows = torch.index_select(features, 0, inputs, out=gathered[:length])
+        result.index_add_(0, outputs, multiply(rows, row))
     return result
 
 
@@ -91,23 +88,9 @@ def _kernel_gradient(
     result = torch.zeros_like(kernel, memory_format=torch.contiguous_format)
     if pairs.identity is not None:
         result[pairs.identity] = features.t() @ gradient
-    for row, inputs, outputs in _tiles(pairs):
-        left = SCRATCH.matrix("gathered", len(inputs), features, features.shape[1])
-        right = SCRATCH.matrix("gradients", len(inputs), gradient, gradient.shape[1])
-        torch.index_select(features, 0, inputs, out=left)
-        torch.index_select(gradient, 0, outputs, out=right)
-        result[row].addmm_(left.t(), right)
+    left = SCRATCH.matrix("gathered", pairs.longest_tile, features, features.shape[1])
+    right = SCRATCH.matrix("gradients", pairs.longest_tile, gradient, gradient.shape[1])
+    for row, inputs, outputs, length in pairs.tiles:
+        rows = torch.index_select(features, 0, inputs, out=left[:length])
+        result[row].addmm_(rows.t(), torch.index_select(gradient, 0, outputs, out=right[:length]))
     return result
-
-
-def _tiles(pairs: KernelMap) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """(kernel row, input rows, output rows), all kernel rows of one part of the voxels after the other.
-
-    Every list is cut into as many equal parts: where rows are spatially sorted, the parts of a tile overlap.
-    """
-    tiles = -(-pairs.output_count // TILE_ROWS)
-    for tile in range(tiles):
-        for row, (inputs, outputs) in enumerate(zip(pairs.input_rows, pairs.output_rows, strict=True)):
-            start, end = len(inputs) * tile // tiles, len(inputs) * (tile + 1) // tiles
-            if start < end:
-                yield row, inputs[start:end], outputs[start:end]
