@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
 
 import torch
 from jaxtyping import Int32, Int64
@@ -11,6 +13,8 @@ from jaxtyping import Int32, Int64
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.sparse.kernel_maps import TABLE_CELLS, KernelMap, RowLookup, centred_map, lookup, strided_map
 from seg3d_core.sparse.keys import KeySpace
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,7 @@ class CoordinateMaps:
         self._levels = {1: _Level(coordinates, 1, table_cells)}
         self._parents: dict[int, Parents] = {}
         self._kernel_maps: dict[tuple[int, int, int], KernelMap] = {}
+        self._derived: dict[Hashable, object] = {}
         ordered = self._levels[1].keys.sort().values
         repeated = int((ordered[1:] == ordered[:-1]).sum())
         if repeated:
@@ -109,6 +114,12 @@ class CoordinateMaps:
         if key not in self._kernel_maps:
             self._kernel_maps[key] = self.down(stride).transposed()
         return self._kernel_maps[key]
+
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What an engine derives from the voxels alone, made when it is first asked for."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        return cast(T, self._derived[key])
 
     def _level(self, stride: int) -> _Level:
         if stride not in self._levels:

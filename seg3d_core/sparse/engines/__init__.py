@@ -1,0 +1,1 @@
+"""What runs the convolutions of a network at inference: one interface, several engines, chosen by name."""
