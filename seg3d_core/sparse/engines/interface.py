@@ -32,7 +32,7 @@ class FusedConvolution(Protocol):
     def __call__(self, x: SparseTensor, residual: Float[torch.Tensor, "W Cout"] | None = None) -> SparseTensor:
         """Convolution of ``x`` plus bias plus ``residual``, then ReLU where the layer has one.
 
-        Rows come and go in the order of ``x.maps``, whatever the engine does in between; the type of the features stays.
+        Rows come and go in the order of ``x.maps``, whatever the engine does in between; the type stays.
         """
         ...
 
