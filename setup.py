@@ -54,6 +54,9 @@ setup(
         "rosbags>=0.10.4",
         # Reads sqlite3 bags for rosbags and raises its own errors.
         "apsw",
+        "safetensors>=0.4",
+        # Curves and bar charts of benchmarks and training.
+        "matplotlib>=3.7",
     ],
     extras_require={
         # ROS 2 itself, for machines without a ROS distribution. The wheels exist for this platform and these Pythons.
@@ -85,6 +88,8 @@ setup(
             "ruff",
             "mypy",
             "import-linter",
+            # The peer of our clustering in the benchmarks.
+            "scikit-learn",
             "colcon-core",
             "colcon-recursive-crawl",
             "colcon-ros",
