@@ -269,6 +269,18 @@ The paper names no threshold of confidence; 0.6 is the released one.
 """
 
 
+class TilingConfig(Config):
+    """Tiles of a cloud that is too large to be segmented at once."""
+
+    max_voxels: int = Field(
+        300_000, ge=100, le=100_000_000, description="A tile holds at most this many voxels, margins included."
+    )
+    overlap_m: float = Field(0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m.")
+    join_iou: float = Field(
+        0.5, gt=0, le=1, description="Overlap (intersection over union) in a strip that makes two instances one."
+    )
+
+
 Model = Literal["graph"]
 """Names of the scene segmenters."""
 
