@@ -5,7 +5,9 @@ The numbers in a name are the stride (p) that a layer reads and the stride (s) o
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,6 +21,8 @@ _MOMENTUM = 0.02
 
 _DOWN = ("conv1p1s2", "conv2p2s2", "conv3p4s2", "conv4p8s2")
 _UP = ("convtr4p16s2", "convtr5p8s2", "convtr6p4s2", "convtr7p2s2")
+
+Layer = Callable[[SparseTensor], SparseTensor]
 
 
 class BasicBlock(nn.Module):
@@ -65,18 +69,14 @@ class Res16UNet34C(nn.Module):
 
     def forward(self, x: SparseTensor) -> list[SparseTensor]:
         """Features of the levels of stride 16, 8, 4, 2 and 1; the last has the voxels and rows of ``x``."""
-        x = _relu(self.bn0(self.conv0p1s1(x)))
-        skipped = [x]
-        for stage in range(4):
-            x = _relu(self._run(x, _DOWN[stage], f"bn{stage + 1}"))
-            x = self._run(x, f"block{stage + 1}")
-            skipped.append(x)
-        levels = [skipped.pop()]
-        for stage in range(4, 8):
-            x = _relu(self._run(x, _UP[stage - 4], f"bntr{stage}"))
-            x = self._run(_joined(x, skipped.pop()), f"block{stage + 1}")
-            levels.append(x)
-        return levels
+        steps = [partial(_normalised_step, step, norm) for step, norm, _ in self.stages()]
+        return u_net(_relu(self.bn0(self.conv0p1s1(x))), steps, [blocks for _, _, blocks in self.stages()])
+
+    def stages(self) -> list[tuple[Convolution | TransposedConvolution, BatchNorm, nn.Sequential]]:
+        """The eight stages: the step to the level, its normalisation, the residual blocks there."""
+        norms = [f"bn{i + 1}" for i in range(4)] + [f"bntr{i}" for i in range(4, 8)]
+        names = zip(_DOWN + _UP, norms, (f"block{i + 1}" for i in range(8)), strict=True)
+        return [cast(Any, tuple(map(self.get_submodule, stage))) for stage in names]
 
     def _add_block(self, stage: int, in_channels: int, config: Segment3DConfig) -> int:
         channels = config.stage_channels[stage]
@@ -84,10 +84,26 @@ class Res16UNet34C(nn.Module):
         self.add_module(f"block{stage + 1}", nn.Sequential(*(BasicBlock(width, channels) for width in inputs)))
         return channels
 
-    def _run(self, x: SparseTensor, *names: str) -> SparseTensor:
-        for name in names:
-            x = cast(SparseTensor, self.get_submodule(name)(x))
-        return x
+
+def u_net(x: SparseTensor, steps: Sequence[Layer], blocks: Sequence[Layer]) -> list[SparseTensor]:
+    """Four stages down and four up, each a step and its blocks; on the way up the finer features are joined in.
+
+    Returns:
+        What the last five stages give, from the coarsest level to the finest.
+    """
+    skipped, levels = [], []
+    for stage, (step, block) in enumerate(zip(steps, blocks, strict=True)):
+        if stage < 4:
+            skipped.append(x)
+        x = step(x)
+        x = block(_joined(x, skipped.pop()) if stage >= 4 else x)
+        if stage >= 3:
+            levels.append(x)
+    return levels
+
+
+def _normalised_step(step: nn.Module, norm: nn.Module, x: SparseTensor) -> SparseTensor:
+    return _relu(cast(SparseTensor, norm(step(x))))
 
 
 def _relu(x: SparseTensor) -> SparseTensor:

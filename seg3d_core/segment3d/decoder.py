@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from seg3d_core.config import Segment3DConfig
 from seg3d_core.segment3d.attention import CrossAttention, FeedForward, SelfAttention
+from seg3d_core.segment3d.layout import Scene, present
 from seg3d_core.segment3d.positional import FourierEncoding
 from seg3d_core.sparse.layers import Convolution
 
@@ -42,13 +43,13 @@ class Level:
         features: (V, D) of the backbone.
         positions: (V, C) encodings of the mean places of the voxels.
         mask_features: (V, C) means of the finest mask features within each voxel, without gradient.
-        scenes: rows of each scene.
+        scenes: where each scene is.
     """
 
     features: Float[Tensor, "V D"]
     positions: Float[Tensor, "V C"]
     mask_features: Float[Tensor, "V C"]
-    scenes: list[Int64[Tensor, " _"]]
+    scenes: list[Scene]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +138,11 @@ class MaskDecoder(nn.Module):
     def _keys(self, i: int, level: Level) -> _Keys:
         scenes = level.scenes
         if self.training:
-            scenes = [_sampled(rows, self._training_keys[i]) for rows in scenes]
+            scenes = [scene.sample(self._training_keys[i]) for scene in scenes]
         cross_attention = cast(CrossAttention, _of_level(self.cross_attention, i))
         memory = _of_level(self.lin_squeeze, i)(_padded(level.features, scenes))
         keys, values = cross_attention.keys_and_values(memory, _padded(level.positions, scenes))
-        lengths = torch.tensor([len(rows) for rows in scenes], device=memory.device)
-        present = torch.arange(memory.shape[1], device=memory.device) < lengths[:, None]
-        return _Keys(keys, values, _padded(level.mask_features, scenes), present)
+        return _Keys(keys, values, _padded(level.mask_features, scenes), present(scenes, memory.device))
 
     @torch.no_grad()
     def _allowed(self, queries: Float[Tensor, "B Q C"], keys: _Keys) -> Bool[Tensor, "B Q K"]:
@@ -172,13 +171,8 @@ def _of_level(shared: nn.ModuleList, i: int) -> nn.Module:
     return cast(nn.ModuleList, shared[0])[i]
 
 
-def _sampled(rows: Int64[Tensor, " V"], limit: int) -> Int64[Tensor, " K"]:
-    """At most ``limit`` of ``rows``, drawn at random; torch's own generator, as dropout would."""
-    if len(rows) <= limit:
-        return rows
-    return rows[torch.randperm(len(rows), device=rows.device)[:limit]]
-
-
-def _padded(values: Float[Tensor, "V D"], scenes: list[Int64[Tensor, " _"]]) -> Float[Tensor, "B K D"]:
+def _padded(values: Float[Tensor, "V D"], scenes: list[Scene]) -> Float[Tensor, "B K D"]:
     """Rows of each scene, those of smaller scenes followed by zeros."""
-    return pad_sequence([values[rows] for rows in scenes], batch_first=True)
+    if len(scenes) == 1:
+        return scenes[0].of(values)[None]
+    return pad_sequence([scene.of(values) for scene in scenes], batch_first=True)

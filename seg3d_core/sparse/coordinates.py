@@ -24,12 +24,17 @@ class Parents:
     Attributes:
         rows: (V,) row of the parent.
         slots: (V,) place in the parent, dx + 2 dy + 4 dz: the row of a kernel of size 2.
-        count: number of parents.
+        children: (W,) number of voxels in each parent.
     """
 
     rows: Int64[torch.Tensor, " V"]
     slots: Int64[torch.Tensor, " V"]
-    count: int
+    children: Int64[torch.Tensor, " W"]
+
+    @property
+    def count(self) -> int:
+        """Number of parents."""
+        return len(self.children)
 
 
 class _Level:
@@ -129,7 +134,7 @@ class CoordinateMaps:
     def _make_parents(self, stride: int) -> Parents:
         fine = self._level(stride).coordinates
         keys = KeySpace.enclosing(fine, 2 * stride).pack(fine)
-        unique, rows = torch.unique(keys, return_inverse=True)
+        unique, rows, children = torch.unique(keys, return_inverse=True, return_counts=True)
         bits = fine[:, 1:].div(stride, rounding_mode="floor").bitwise_and(1)
         slots = (bits[:, 0] + 2 * bits[:, 1] + 4 * bits[:, 2]).long()
         positions = fine.clone()
@@ -137,7 +142,7 @@ class CoordinateMaps:
         # Every child writes the same coordinates to its parent's row.
         coarse = fine.new_empty(len(unique), 4).index_copy_(0, rows, positions)
         self._levels.setdefault(2 * stride, _Level(coarse, 2 * stride, self._table_cells))
-        return Parents(rows, slots, len(unique))
+        return Parents(rows, slots, children)
 
     def _children(self, stride: int) -> KernelMap:
         parents = self.parents(stride)

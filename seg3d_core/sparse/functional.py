@@ -71,8 +71,7 @@ def average_pool(x: SparseTensor) -> SparseTensor:
     """Mean over the occupied children of every voxel of twice the edge."""
     parents = x.maps.parents(x.stride)
     total = x.features.new_zeros(parents.count, x.features.shape[1]).index_add(0, parents.rows, x.features)
-    children = torch.bincount(parents.rows, minlength=parents.count)
-    return _at_stride(x, 2 * x.stride, total / children[:, None])
+    return _at_stride(x, 2 * x.stride, total / parents.children[:, None])
 
 
 def kernel_size_of(kernel: Kernel) -> int:

@@ -60,3 +60,15 @@ class Engine(Protocol):
             ConfigError: the engine has no such kernel size, type or device; the message says what it has.
         """
         ...
+
+
+@runtime_checkable
+class PreparesMaps(Protocol):
+    """An engine that can make all that its layers need to know of an input before the first of them runs.
+
+    On CUDA this is where the device is waited for; the layers themselves then never do.
+    """
+
+    def prepare(self, x: SparseTensor, steps: list[tuple[int, Step]]) -> None:
+        """Make what layers need that read the level of a stride and take a step; coarser levels exist already."""
+        ...
