@@ -87,14 +87,55 @@ class ApResult:
     targets: int
 
 
+@dataclass(frozen=True)
+class SizeRange:
+    """Sizes of objects, points, both ends included."""
+
+    smallest: int = 0
+    largest: int | None = None
+
+    def contains(self, sizes: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, " K"]:
+        """Which sizes are in the range."""
+        large = sizes >= self.smallest
+        return large if self.largest is None else large & (sizes <= self.largest)
+
+
 @dataclass(frozen=True, eq=False)
-class _Overlaps:
-    """Everything about one scene that does not depend on the threshold."""
+class Overlaps:
+    """How the masks of one scene overlap its targets: all that is needed of it, whatever the protocol.
+
+    Attributes:
+        shared: (G, Q) points that target and mask have in common.
+        target_sizes: (G,) points of each target, all above 0.
+        mask_sizes: (Q,) points of each mask.
+        scores: (Q,) any finite ranking, larger is better.
+    """
+
+    shared: Int64[np.ndarray, "G Q"]
+    target_sizes: Int64[np.ndarray, " G"]
+    mask_sizes: Int64[np.ndarray, " Q"]
+    scores: Float64[np.ndarray, " Q"]
+
+    @classmethod
+    def of(cls, scene: SceneResult) -> Overlaps:
+        """Count them; targets in the order of their ids."""
+        ids = np.unique(scene.instance_id[scene.instance_id > 0])
+        shared, sizes = _intersections(scene.masks, scene.instance_id, ids)
+        return cls(shared, sizes, scene.masks.sum(1, dtype=np.int64), scene.scores.astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class _Contest:
+    """Everything about one scene that does not depend on the threshold.
+
+    ``is_counted``: masks that are mistakes if they match nothing.
+    """
 
     iou: Float64[np.ndarray, "G Q"]
     scores: Float64[np.ndarray, " Q"]
     is_target: Bool[np.ndarray, " G"]
     ignored_share: Float64[np.ndarray, " Q"]
+    is_counted: Bool[np.ndarray, " Q"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,39 +156,43 @@ def mask_iou(a: Bool[np.ndarray, "Q N"], b: Bool[np.ndarray, "G N"]) -> Float32[
     return iou
 
 
-def average_precision(scenes: Sequence[SceneResult], protocol: ApProtocol | None = None) -> ApResult:
-    """Class-agnostic average precision pooled over ``scenes``."""
-    protocol = protocol or ApProtocol()
-    overlaps = [_overlaps(scene, protocol) for scene in scenes]
-    averaged = [_area([_match(o, t) for o in overlaps]) for t in protocol.thresholds]
-    at_half = [_match(o, 0.5) for o in overlaps]
+def average_precision(
+    scenes: Sequence[SceneResult | Overlaps], protocol: ApProtocol | None = None, sizes: SizeRange | None = None
+) -> ApResult:
+    """Class-agnostic average precision pooled over ``scenes``.
+
+    With ``sizes`` only targets of these sizes count. The others are ignored regions, and masks of other sizes are no
+    mistakes unless they take a target that another mask has.
+    """
+    protocol, sizes = protocol or ApProtocol(), sizes or SizeRange()
+    overlaps = [scene if isinstance(scene, Overlaps) else Overlaps.of(scene) for scene in scenes]
+    contests = [_contest(one, protocol, sizes) for one in overlaps]
+    averaged = [_area([_match(contest, t) for contest in contests]) for t in protocol.thresholds]
+    at_half = [_match(contest, 0.5) for contest in contests]
     true = sum(int(outcome.is_true.sum()) for outcome in at_half)
     counted = sum(len(outcome.is_true) for outcome in at_half)
-    targets = sum(int(o.is_target.sum()) for o in overlaps)
+    targets = sum(int(contest.is_target.sum()) for contest in contests)
     return ApResult(
         ap=float(np.mean(averaged)),
         ap50=averaged[protocol.thresholds.index(0.5)] if 0.5 in protocol.thresholds else float("nan"),
-        ap25=_area([_match(o, LOOSE_THRESHOLD) for o in overlaps]),
+        ap25=_area([_match(contest, LOOSE_THRESHOLD) for contest in contests]),
         recall50=true / targets if targets else float("nan"),
         precision50=true / counted if counted else float("nan"),
         targets=targets,
     )
 
 
-def _overlaps(scene: SceneResult, protocol: ApProtocol) -> _Overlaps:
-    keep = scene.masks.sum(1) >= max(protocol.min_region, 1)
-    masks, scores = scene.masks[keep], scene.scores[keep].astype(np.float64)
-    ids = np.unique(scene.instance_id[scene.instance_id > 0])
-    inter, sizes = _intersections(masks, scene.instance_id, ids)
-    areas = masks.sum(1)
-    union = sizes[:, None] + areas[None, :] - inter
-    is_target = sizes >= protocol.min_region
-    labelled = inter[is_target].sum(0)
-    return _Overlaps(
-        iou=inter / union,
+def _contest(overlaps: Overlaps, protocol: ApProtocol, sizes: SizeRange) -> _Contest:
+    keep = overlaps.mask_sizes >= max(protocol.min_region, 1)
+    shared, areas, scores = overlaps.shared[:, keep], overlaps.mask_sizes[keep], overlaps.scores[keep]
+    union = overlaps.target_sizes[:, None] + areas[None, :] - shared
+    is_target = (overlaps.target_sizes >= protocol.min_region) & sizes.contains(overlaps.target_sizes)
+    return _Contest(
+        iou=shared / union,
         scores=scores if protocol.ranked else np.ones_like(scores),
         is_target=is_target,
-        ignored_share=(areas - labelled) / areas,
+        ignored_share=(areas - shared[is_target].sum(0)) / areas,
+        is_counted=sizes.contains(areas),
     )
 
 
@@ -162,13 +207,13 @@ def _intersections(
     return inter, np.bincount(rows, minlength=len(ids) + 1)[:-1]
 
 
-def _match(overlaps: _Overlaps, threshold: float) -> _Outcome:
-    scores = overlaps.scores
+def _match(contest: _Contest, threshold: float) -> _Outcome:
+    scores = contest.scores
     visited = np.zeros(len(scores), bool)
     is_true: list[bool] = []
     counted: list[float] = []
     missed = 0
-    for row in overlaps.iou[overlaps.is_target]:
+    for row in contest.iou[contest.is_target]:
         takers = np.flatnonzero((row > threshold) & ~visited)
         if not len(takers):
             missed += 1
@@ -177,7 +222,7 @@ def _match(overlaps: _Overlaps, threshold: float) -> _Outcome:
         ordered = _best_stays(scores[takers])
         is_true += [True] + [False] * (len(takers) - 1)
         counted += ordered
-    unmatched = ~(overlaps.iou > threshold).any(0) & (overlaps.ignored_share <= threshold)
+    unmatched = ~(contest.iou > threshold).any(0) & (contest.ignored_share <= threshold) & contest.is_counted
     is_true += [False] * int(unmatched.sum())
     counted += scores[unmatched].tolist()
     return _Outcome(np.array(is_true, bool), np.array(counted, np.float64), missed)
