@@ -18,6 +18,7 @@ from seg3d_core.sparse.engines.choice import choose_engine
 from seg3d_core.sparse.engines.interface import Engine, FusedConvolution, PreparesMaps, Step
 from seg3d_core.sparse.layers import BatchNorm, Convolution, TransposedConvolution
 from seg3d_core.sparse.tensor import SparseTensor
+from seg3d_core.stages import stage
 
 _SAME = Step(3)
 _DOWN = Step(2, "down")
@@ -70,10 +71,15 @@ class InferenceNetwork:
         Raises:
             InputError: ``x`` has no voxels, a scene of the batch has none, or a number of rows or segments is wrong.
         """
-        layout = lay_out(x, xyz, self.config, voxel_to_segment, num_queries)
-        if isinstance(self.engine, PreparesMaps):
-            self.engine.prepare(x, _STEPS)
-        return self._decoder.predict(layout, self._backbone(x), xyz, auxiliary=False)
+        with stage("layout"):
+            layout = lay_out(x, xyz, self.config, voxel_to_segment, num_queries)
+        with stage("maps"):
+            if isinstance(self.engine, PreparesMaps):
+                self.engine.prepare(x, _STEPS)
+        with stage("backbone"):
+            levels = self._backbone(x)
+        with stage("decoder"):
+            return self._decoder.predict(layout, levels, xyz, auxiliary=False)
 
 
 class FoldedBackbone:
