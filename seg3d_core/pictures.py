@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,19 @@ def render_cloud(
     return canvas.paint(rgb)
 
 
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column of a comparison.
+
+    Attributes:
+        caption: over the column.
+        ids: (N,) instance of each point, 0 = none; None shows true colours.
+    """
+
+    caption: str
+    ids: Int32[np.ndarray, " N"] | None = None
+
+
 def before_after(
     cloud: Cloud,
     instances: Instances,
@@ -75,20 +90,41 @@ def before_after(
     """
     if len(instances.cloud) != len(cloud):
         raise InputError(f"instances index {len(instances.cloud)} points but the cloud has {len(cloud)}")
+    return side_by_side(cloud, [Column("colour"), Column(f"{len(instances)} instances", instances.point_ids)], up)
+
+
+def side_by_side(
+    cloud: Cloud,
+    columns: Sequence[Column],
+    up: tuple[float | int, float | int, float | int] | Float64[np.ndarray, " 3"] = (0.0, 0.0, 1.0),
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Two views, one below the other, each in every column's colours; views are chosen for the last column.
+
+    Args:
+        cloud: what is shown; metres.
+        columns: at least one; the last has ids.
+        up: direction away from the floor in the cloud's frame, any length.
+
+    Raises:
+        InputError: a column belongs to another cloud, or ``up`` has no direction.
+    """
     direction = np.asarray(up, np.float64)
     length = float(np.linalg.norm(direction))
     if not (np.isfinite(length) and length > 0):
         raise InputError(f"up is {tuple(direction.tolist())}, must be a finite direction")
-    ids = instances.point_ids
+    chosen = columns[-1].ids
+    if chosen is None or any(column.ids is not None and len(column.ids) != len(cloud) for column in columns):
+        raise InputError(f"the columns of a picture need {len(cloud)} ids each, the last one in any case")
     shown = np.flatnonzero(below_ceiling(cloud.points, direction / length))
-    cloud, ids = cloud.select(shown), ids[shown]
+    cloud = cloud.select(shown)
     true_rgb = cloud.rgb if cloud.rgb is not None else np.full(cloud.points.shape, GREY + 0.2, np.float32)
+    paints = [true_rgb if column.ids is None else instance_colours(column.ids[shown]) for column in columns]
     size_m = closing_size_m(cloud.points)
     rows = []
-    for view in _views(cloud, ids, direction / length):
+    for view in _views(cloud, chosen[shown], direction / length):
         canvas = _Canvas(cloud.points, cloud.normals, view, size_m)
-        rows.append(np.concatenate([canvas.paint(true_rgb), canvas.paint(instance_colours(ids))], axis=1))
-    return _captioned(np.concatenate(rows), ["colour", f"{len(instances)} instances"])
+        rows.append(np.concatenate([canvas.paint(rgb) for rgb in paints], axis=1))
+    return _captioned(np.concatenate(rows), [column.caption for column in columns])
 
 
 def save_png(path: str | Path, image: UInt8[np.ndarray, "H W 3"]) -> None:

@@ -12,10 +12,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from seg3d_core.cli import doctor, segment
+from seg3d_core.cli import doctor, evaluate, segment
 from seg3d_core.errors import Seg3dError
 
-COMMANDS = (segment, doctor)
+COMMANDS = (segment, evaluate, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

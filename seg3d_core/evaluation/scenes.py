@@ -1,0 +1,121 @@
+"""Which labelled scenes a command line means, and how each is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from seg3d_core.data.cloud_files import SUFFIXES, read_labelled
+from seg3d_core.data.playback import ROOM_PREFIX
+from seg3d_core.data.room_sequence import ROOM_FRAMES
+from seg3d_core.errors import ConfigError, InputError
+from seg3d_core.evaluation.osd import OSD_PREFIX, osd_files, read_osd
+from seg3d_core.evaluation.rooms import fused_room, room_fingerprint
+from seg3d_core.evaluation.truth import Report, Truth
+from seg3d_core.types import LabelledCloud
+
+BACKGROUND_NAMES = frozenset({"floor", "wall", "walls", "ceiling", "background", "table", "supporting table"})
+"""Instances of these names in a labelled file are what things stand on or before, not things."""
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """A scene that is not loaded yet.
+
+    Attributes:
+        name: as on the command line; tells the scene from all others.
+        fingerprint: changes when the scene does.
+        load: reads or renders it; raises InputError.
+    """
+
+    name: str
+    fingerprint: Callable[[], str]
+    load: Callable[[Report], Truth]
+
+
+def find_scenes(specs: Sequence[str]) -> list[SceneSource]:
+    """The scenes that ``specs`` name, folders expanded, in this order.
+
+    A spec is a labelled cloud (.ply, .pcd, .npz), a folder of them, ``room:SEED[:FRAMES]`` or ``osd:PATH``. Nothing is
+    loaded.
+
+    Raises:
+        ConfigError: a spec has no meaning, nothing is there, a folder has no clouds, or a scene is named twice.
+    """
+    scenes = [scene for spec in specs for scene in _expand(spec)]
+    twice = [name for name, count in Counter(scene.name for scene in scenes).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{', '.join(twice)}: given more than once, and would count more than once")
+    return scenes
+
+
+def _expand(spec: str) -> list[SceneSource]:
+    if spec.startswith(ROOM_PREFIX):
+        return [_room(spec)]
+    if spec.startswith(OSD_PREFIX):
+        return [_file(file, read_osd) for file in osd_files(Path(spec.removeprefix(OSD_PREFIX)))]
+    path = Path(spec)
+    if path.is_file():
+        return [_file(path, read_labelled)]
+    if not path.is_dir():
+        raise ConfigError(
+            f"{spec}: no such file or folder, and neither {ROOM_PREFIX}SEED[:FRAMES] nor {OSD_PREFIX}PATH"
+        )
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ConfigError(f"{spec}: no {', '.join(SUFFIXES)} in this folder")
+    return [_file(file, read_labelled) for file in files]
+
+
+def _room(spec: str) -> SceneSource:
+    found = re.fullmatch(rf"{ROOM_PREFIX}(\d+)(?::(\d+))?", spec, re.ASCII)
+    if found is None:
+        raise ConfigError(f"{spec!r}: a room is {ROOM_PREFIX}SEED or {ROOM_PREFIX}SEED:FRAMES, for example room:3:100")
+    seed, frames = int(found[1]), int(found[2] or ROOM_FRAMES)
+    if frames < 2:
+        raise ConfigError(f"{spec!r}: {frames} frames, a camera path has at least 2")
+    name = f"{ROOM_PREFIX}{seed}:{frames}"
+    return SceneSource(name, partial(room_fingerprint, seed, frames), partial(fused_room, seed, frames))
+
+
+def _file(path: Path, read: Callable[[Path], LabelledCloud]) -> SceneSource:
+    return SceneSource(str(path), partial(_digest, path), partial(_load, path, read))
+
+
+def _load(path: Path, read: Callable[[Path], LabelledCloud], report: Report) -> Truth:
+    report(0.0, "reading")
+    labelled = read(path)
+    named = {number for number, name in labelled.names.items() if name.lower() in BACKGROUND_NAMES}
+    return Truth(labelled, frozenset(named), _up(labelled, named))
+
+
+def _up(labelled: LabelledCloud, background: set[int]) -> tuple[float, float, float]:
+    """Up in pictures: z, or for the view of one camera the normal of the table, towards the camera."""
+    rows = np.isin(labelled.instance_id, list(background))
+    if labelled.cloud.viewpoint is None or rows.sum() < 3:
+        return 0.0, 0.0, 1.0
+    points = labelled.cloud.points[rows].astype(np.float64)
+    middle = points.mean(axis=0)
+    normal = np.linalg.eigh(np.cov((points - middle).T))[1][:, 0]
+    if normal @ (labelled.cloud.viewpoint - middle) < 0:
+        normal = -normal
+    return float(normal[0]), float(normal[1]), float(normal[2])
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of the file."""
+    total = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                total.update(chunk)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    return total.hexdigest()
