@@ -281,12 +281,61 @@ class TilingConfig(Config):
     )
 
 
-Model = Literal["graph"]
-"""Names of the scene segmenters."""
+class Segment3DSettings(Config):
+    """How a Segment3D network is run, whichever it is."""
+
+    engine: Literal["auto", "torch", "triton", "minkowski", "spconv"] = Field(
+        "auto", description="What runs the sparse convolutions; auto: triton on CUDA where it is installed, else torch."
+    )
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:N; auto: cuda where there is one."
+    )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="Number type of the sparse convolutions; the short ones need CUDA."
+    )
+    num_queries: int = Field(
+        0, ge=0, le=10_000, description="Masks that are looked for, before they are split; 0: as many as in training."
+    )
+    voxel_size_m: float = Field(
+        0.02,
+        ge=0.001,
+        le=10,
+        description="Edge of a voxel, m; networks know only the one they were trained with: 0.02.",
+    )
+    coordinate_scale: float = Field(
+        1.0, gt=0, le=1000, description="Coordinates are divided by this first: 10 makes a street as large as a room."
+    )
+    max_voxels: int = Field(
+        300_000, ge=100, le=100_000_000, description="Clouds with more voxels are segmented in overlapping tiles."
+    )
+    score_threshold: float = Field(0.0, ge=0, le=1, description="Instances need a confidence above this.")
+    postprocess: Literal["robot", "released", "paper", "pseudo_masks"] = Field(
+        "released", description="Rules that make instances of masks; robot: those of the paper, without overlaps."
+    )
+    colours: Literal["imagenet", "scannet"] = Field(
+        "imagenet", description="Statistics that colours are normalised with: those of training, or of the first demo."
+    )
+
+
+MODELS = ("graph", *SEGMENT3D_PRESETS)
+"""Names of the scene segmenters; any other model is the file of a checkpoint."""
+
+Model = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="graph (geometric, no weights), the file of a Segment3D checkpoint, or nano, small, base (random "
+        "weights, for trying out speed).",
+    ),
+]
+"""Which scene segmenter."""
 
 
 class SegmentConfig(Config):
     """Segmentation of one cloud: the settings of ``seg3d segment``."""
 
-    model: Model = Field("graph", description="Scene segmenter; graph is geometric and needs no weights.")
+    model: Model = "graph"
     graph: GraphConfig = Field(GraphConfig.build({}), description="Settings of the model graph.")
+    segment3d: Segment3DSettings = Field(
+        Segment3DSettings.build({}), description="Settings of Segment3D networks, presets and checkpoints alike."
+    )

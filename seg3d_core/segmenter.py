@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from seg3d_core.baselines.graph import GraphSegmenter
-from seg3d_core.config import GraphConfig
+from seg3d_core.config import MODELS, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
 from seg3d_core.errors import ConfigError
 from seg3d_core.types import Cloud, Instances
+
+NEEDS_TORCH = "PyTorch is not installed, Segment3D needs it: python -m pip install 'torch>=2.6'"
 
 
 @runtime_checkable
@@ -24,13 +26,30 @@ class Segmenter(Protocol):
         ...
 
 
-def make_segmenter(model: str, graph: GraphConfig) -> Segmenter:
-    """The segmenter of that name (see ``config.Model``), with its settings.
+def make_segmenter(config: SegmentConfig) -> Segmenter:
+    """The segmenter that ``config.model`` names, with its settings; weights are on their device when it returns.
 
     Raises:
-        ConfigError: no segmenter has that name; the message lists those that exist.
+        ConfigError: no segmenter has that name and no such file exists (the message lists the names), a setting is not
+            for this device, or PyTorch is needed and missing.
+        CheckpointError: the file is of no Segment3D network.
+        DeviceError: the device asked for is not there.
     """
-    makers: dict[str, Callable[[], Segmenter]] = {"graph": lambda: GraphSegmenter(graph)}
-    if model not in makers:
-        raise ConfigError(f"model = {model!r}: unknown, known are {', '.join(sorted(makers))}")
-    return makers[model]()
+    if config.model == "graph":
+        return GraphSegmenter(config.graph)
+    if config.model not in MODELS and not Path(config.model).is_file():
+        raise ConfigError(f"model = {config.model!r}: neither one of {', '.join(MODELS)} nor a file that exists")
+    return _segment3d(config.model, config.segment3d)
+
+
+def _segment3d(model: str, settings: Segment3DSettings) -> Segmenter:
+    # Imported here: PyTorch is optional, and takes seconds.
+    try:
+        from seg3d_core.segment3d.predictor import Segment3D
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ConfigError(f"model = {model!r}: {NEEDS_TORCH}") from error
+    if model in SEGMENT3D_PRESETS:
+        return Segment3D.from_preset(model, settings)
+    return Segment3D.from_checkpoint(model, settings)

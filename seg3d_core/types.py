@@ -136,12 +136,14 @@ class Instances:
         masks: (Q, N) bool, query first.
         scores: (Q,) confidence in 0..1.
         instance_ids: (Q,) positive and distinct; stable over time once a tracker has assigned them.
+        degraded: why the result is worse than the settings ask for, for people; empty where it is not.
     """
 
     cloud: Cloud
     masks: Bool[np.ndarray, "Q N"]
     scores: Float32[np.ndarray, " Q"]
     instance_ids: Int32[np.ndarray, " Q"]
+    degraded: str = ""
 
     def __post_init__(self) -> None:
         if self.masks.shape != (len(self.scores), len(self.cloud)):

@@ -57,7 +57,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
 
     def make_segmenter(self) -> Segmenter:
         """The model that the settings name."""
-        return make_segmenter(self.config.model, self.config.graph)
+        return make_segmenter(self.config.segment)
 
     def free(self) -> None:
         """Give back the model and the outputs."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from seg3d_core.config import Config, FusionConfig, GraphConfig, Model, TrackingConfig
+from seg3d_core.config import Config, FusionConfig, GraphConfig, Model, Segment3DSettings, SegmentConfig, TrackingConfig
 
 DYNAMIC: dict[str, Any] = {"dynamic": True}
 
@@ -97,7 +97,7 @@ class SceneNodeConfig(NodeConfig):
     input: Literal["cloud", "rgbd"] = Field(
         "cloud", description="What to segment: the cloud topic, or colour and depth images."
     )
-    model: Model = Field("graph", description="Scene segmenter; graph is geometric and needs no weights.")
+    model: Model = "graph"
     min_depth_m: float = Field(
         0.3, ge=0, le=10, description="rgbd: nearer returns are ignored, m.", json_schema_extra=DYNAMIC
     )
@@ -108,7 +108,13 @@ class SceneNodeConfig(NodeConfig):
         2, ge=1, le=16, description="rgbd: every n-th pixel in both directions is used.", json_schema_extra=DYNAMIC
     )
     graph: GraphConfig = Field(GraphConfig(), json_schema_extra=DYNAMIC)
+    segment3d: Segment3DSettings = Segment3DSettings.build({})
     tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def segment(self) -> SegmentConfig:
+        """The settings of the segmenter."""
+        return SegmentConfig.build({"model": self.model, "graph": self.graph, "segment3d": self.segment3d})
 
     @model_validator(mode="after")
     def _depth_range(self) -> SceneNodeConfig:

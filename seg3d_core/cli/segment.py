@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
     config = settings_of(options, _config_class(), [f"model={options.model}"] if options.model else [])
     check_target(options.output)
     cloud = read_cloud(options.file)
-    segmenter = make_segmenter(config.model, config.graph)
+    segmenter = make_segmenter(config)
     start = time.perf_counter()
     instances = segmenter.segment(cloud)
     spent_ms = (time.perf_counter() - start) * 1e3

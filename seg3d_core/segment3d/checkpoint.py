@@ -1,4 +1,4 @@
-"""Segment3D networks out of checkpoint files: released ones (Lightning), and Mask3D's without classes."""
+"""Segment3D networks out of checkpoint files: released ones (Lightning), Mask3D's without classes, and our own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from seg3d_core.config import Segment3DConfig
 from seg3d_core.errors import CheckpointError, ConfigError
 from seg3d_core.segment3d.archives import read_archive
 from seg3d_core.segment3d.model import Segment3DNetwork
+from seg3d_core.segment3d.saving import SUFFIX, check_card, read_safetensors
 
 _PREFIX = "model."
 _SHOWN = 8
@@ -45,17 +46,25 @@ class KeyAudit:
 
 
 def load_network(path: str | Path, config: Segment3DConfig | None = None) -> Segment3DNetwork:
-    """The network of a released checkpoint or of a plain state dict, on the CPU, ready for inference.
+    """The network of a released checkpoint, a plain state dict or a safetensors file, on the CPU, for inference.
 
-    Nothing in the file is executed. Widths and depths are read off the tensors unless ``config`` says them; what
-    leaves no trace there (heads, decoders, number of queries, tie rule) is the default of ``config``.
+    Nothing in the file is executed. Widths and depths are those of ``config``, else of the file's card, else read off
+    the tensors; what leaves no trace there (heads, decoders, number of queries, tie rule) is then the default.
 
     Raises:
-        CheckpointError: the file cannot be read, or its tensors are not exactly those of the network.
+        CheckpointError: the file cannot be read, its tensors are not exactly those of the network, or contradict its
+            card.
     """
-    weights = read_weights(path)
-    network = Segment3DNetwork(config or config_of(weights, str(path)))
-    load_weights(network, weights, str(path))
+    source = str(path)
+    if Path(path).suffix != SUFFIX:
+        weights, card = read_weights(path), None
+    else:
+        weights, card = read_safetensors(path)
+    read_off = config or config_of(weights, source, card.network if card else None)
+    network = Segment3DNetwork(read_off)
+    load_weights(network, weights, source)
+    if card is not None:
+        check_card(card, read_off, network, source)
     return network.eval()
 
 
@@ -78,8 +87,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def config_of(weights: dict[str, Tensor], source: str = "the state dict") -> Segment3DConfig:
-    """Widths and depths of the network that has these weights.
+def config_of(
+    weights: dict[str, Tensor], source: str = "the state dict", like: Segment3DConfig | None = None
+) -> Segment3DConfig:
+    """Widths and depths of the network that has these weights; what leaves no trace in them is as in ``like``.
 
     Raises:
         CheckpointError: they are of no Segment3D network, or of one out of the ranges of ``Segment3DConfig``.
@@ -87,6 +98,7 @@ def config_of(weights: dict[str, Tensor], source: str = "the state dict") -> Seg
     try:
         stem = weights["backbone.conv0p1s1.kernel"].shape
         values: dict[str, Any] = {
+            **(like.model_dump() if like else {}),
             "in_channels": stem[1],
             "stem_channels": stem[2],
             "stage_channels": tuple(weights[f"backbone.block{i}.0.conv1.kernel"].shape[2] for i in range(1, 9)),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seg3d_core.baselines.graph import GraphSegmenter
-from seg3d_core.config import GraphConfig
+from seg3d_core.config import GraphConfig, SegmentConfig
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.metrics import SceneResult, average_precision, mask_iou
 from seg3d_core.segmenter import Segmenter, make_segmenter
@@ -145,11 +145,11 @@ def test_scattered_points_are_nothing() -> None:
 
 
 def test_segmenters_are_chosen_by_name() -> None:
-    segmenter = make_segmenter("graph", GraphConfig())
+    segmenter = make_segmenter(SegmentConfig.build({}))
     assert isinstance(segmenter, Segmenter)
     assert isinstance(segmenter, GraphSegmenter)
-    with pytest.raises(ConfigError, match="model = 'grph': unknown, known are graph"):
-        make_segmenter("grph", GraphConfig())
+    with pytest.raises(ConfigError, match="model = 'grph': neither one of graph, nano, small, base nor a file"):
+        make_segmenter(SegmentConfig.build({"model": "grph"}))
 
 
 def test_labelled_table_scenes(shared_data: Path) -> None:
