@@ -7,14 +7,12 @@ Camera poses are taken out of the recorded tf and published as ``camera_pose``, 
 from __future__ import annotations
 
 import importlib
-import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from geometry_msgs.msg import PoseStamped
 from pydantic import Field
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -26,7 +24,7 @@ from seg3d_core.errors import Seg3dError
 from seg3d_ros.conversions.poses import pose_message
 from seg3d_ros.conversions.stamps import time_msg
 from seg3d_ros.parameters import Parameters
-from seg3d_ros.playing import await_subscribers, play_once
+from seg3d_ros.playing import Player, await_subscribers, play_once
 
 CLOCK = "/clock"
 CLOCK_PERIOD_NS = 20_000_000
@@ -44,7 +42,7 @@ class BagSourceConfig(Config):
     camera_frame: str = Field("", description="Optical frame whose poses are taken from tf.")
 
 
-class BagSourceNode(Node):
+class BagSourceNode(Player):
     """Publishes recorded bytes at their recorded pace."""
 
     def __init__(self) -> None:
@@ -137,10 +135,10 @@ def _merged(poses: list[PoseStamped], messages: Iterator[BagMessage]) -> Iterato
         yield message
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Play the recording once; 2 when it cannot be read or nobody listens."""
-    return play_once(BagSourceNode)
+    play_once(BagSourceNode)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

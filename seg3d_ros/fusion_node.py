@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
@@ -97,10 +98,10 @@ class FusionNode(PerceptionNode[FusionNodeConfig]):
         self.health.published(cloud.stamp_ns)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the node; the exit status."""
-    return run(FusionNode, arguments)
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the node until it is interrupted; ends the process."""
+    run(FusionNode, arguments)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

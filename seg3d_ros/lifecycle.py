@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,7 @@ ConfigT = TypeVar("ConfigT", bound=NodeConfig)
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
-class ManagedNode(LifecycleNode, Generic[ConfigT]):
+class ManagedNode(LifecycleNode, ABC, Generic[ConfigT]):
     """A lifecycle node that has a config and reports its health. Subclasses say what the transitions do.
 
     A setting that is refused leaves the node unconfigured and says why; so does anything unexpected, with its
@@ -39,21 +40,21 @@ class ManagedNode(LifecycleNode, Generic[ConfigT]):
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_health, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.health.gauge("state", lambda: self.state)
 
+    @abstractmethod
     def set_up(self) -> None:
         """Make everything that lasts while configured. May raise ``Seg3dError``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self) -> None:
         """Start hearing and working. May raise ``Seg3dError``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def halt(self) -> None:
         """Undo ``begin``, from any state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def release(self) -> None:
         """Undo ``begin`` and ``set_up``, from any state."""
-        raise NotImplementedError
 
     def config_changed(self) -> None:
         """A dynamic parameter was set and ``config`` replaced, in any state."""
@@ -85,9 +86,9 @@ class ManagedNode(LifecycleNode, Generic[ConfigT]):
         return TransitionCallbackReturn.SUCCESS
 
     def shut_down(self) -> None:
-        """Stop, free, and leave the graph; the end of the process."""
+        """Stop and free; the end of the process. What waited and is given up now is nobody's concern."""
+        self.state = "finalized"
         self.release()
-        self.destroy_node()
 
     def _configure(self) -> None:
         self.config = self._given.config

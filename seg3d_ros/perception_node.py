@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -60,25 +61,25 @@ class PerceptionNode(ManagedNode[ConfigT]):
 
     # What a subclass provides.
 
+    @abstractmethod
     def build(self) -> None:
         """Make everything that lasts while configured, and warm it up. May raise ``Seg3dError``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def free(self) -> None:
         """Undo ``build``, whole or half done."""
-        raise NotImplementedError
 
+    @abstractmethod
     def subscribe(self) -> None:
         """Subscribe with ``listen``; hand inputs to ``receive``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def process(self, item: Any) -> None:
         """Use one input; on the worker thread. May raise ``Seg3dError``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def clear_state(self) -> None:
         """Forget everything that inputs have left behind; on the worker thread."""
-        raise NotImplementedError
 
     def wanted(self) -> bool:
         """Whether using an input is of use to anybody now."""
@@ -236,7 +237,7 @@ class PerceptionNode(ManagedNode[ConfigT]):
         self._start_afresh(reason)
 
     def _failed(self, error: Exception) -> None:
-        if self.context.ok():  # what fails because the process is being ended is nobody's concern
+        if self.state != "finalized":  # what fails because the process is being ended is nobody's concern
             self.health.failed(error)
 
     # Callbacks.

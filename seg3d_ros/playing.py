@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NoReturn
 
-import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from seg3d_core.errors import Seg3dError
+from seg3d_ros.process import Interrupt, run_process
 
 SUBSCRIBER_TIMEOUT_S = 120.0
 
 
-class Player(Protocol):
+class Player(Node, ABC):
     """A node that plays something from beginning to end."""
 
+    @abstractmethod
     def play(self) -> int:
-        """Publish everything; the number of messages or frames sent."""
-        ...
+        """Publish everything; the number of messages or frames sent. May raise ``Seg3dError``."""
 
 
 def await_subscribers(publishers: Sequence[Publisher], timeout_s: float = SUBSCRIBER_TIMEOUT_S) -> None:
@@ -36,16 +37,15 @@ def await_subscribers(publishers: Sequence[Publisher], timeout_s: float = SUBSCR
         time.sleep(0.1)
 
 
-def play_once(make_player: Callable[[], Player]) -> int:
-    """Body of a player's ``main``: exit code 0, or 2 when nothing can be played or nobody listens."""
-    rclpy.init()
+def play_once(make_player: Callable[[], Player]) -> NoReturn:
+    """Body of a player's ``main``: ends the process with 0, or 2 when nothing can be played or nobody listens."""
+    run_process(make_player, _play)
+
+
+def _play(player: Player, interrupt: Interrupt) -> int:
     try:
-        make_player().play()
+        player.play()
     except Seg3dError as error:
-        rclpy.logging.get_logger("player").error(str(error))
+        player.get_logger().error(str(error))
         return 2
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 0
-    finally:
-        rclpy.try_shutdown()
     return 0

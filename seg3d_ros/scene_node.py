@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import numpy as np
 from sensor_msgs.msg import PointCloud2
@@ -163,10 +164,10 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         return response
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the node; the exit status."""
-    return run(SceneNode, arguments)
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the node until it is interrupted; ends the process."""
+    run(SceneNode, arguments)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from itertools import islice
+from typing import NoReturn
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from pydantic import Field
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -24,7 +23,7 @@ from seg3d_ros.conversions.cameras import info_from_camera
 from seg3d_ros.conversions.images import image_from_depth_m, image_from_rgb
 from seg3d_ros.conversions.poses import pose_message
 from seg3d_ros.parameters import Parameters
-from seg3d_ros.playing import await_subscribers, play_once
+from seg3d_ros.playing import Player, await_subscribers, play_once
 
 CAMERA_FRAME = "camera_color_optical_frame"
 PREPARED_FRAMES = 300
@@ -43,7 +42,7 @@ class SourceConfig(Config):
     lossless: bool = Field(False, description="Keep every frame until all subscribers have it; false: the last five.")
 
 
-class SourceNode(Node):
+class SourceNode(Player):
     """Publishes colour, depth, camera_info and camera_pose of every frame, all with the same stamp."""
 
     def __init__(self) -> None:
@@ -113,10 +112,10 @@ def _frame_messages(frame: RgbdFrame) -> FrameMessages:
     return rgb, depth, info, pose
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Play the sequence once; 2 when it cannot be read or nobody listens."""
-    return play_once(SourceNode)
+    play_once(SourceNode)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -46,7 +46,9 @@ def play(options: DemoOptions) -> Outcome:
     rclpy.init()
     with BagWriter(options.out / "recording", overwrite=True) as recording:
         observer = Observer(recording, scenario.cloud_topic, scenario.use_sim_time)
-        spinner = threading.Thread(target=_spin, args=(observer,), name="observer", daemon=True)
+        executor = SingleThreadedExecutor()
+        executor.add_node(observer)
+        spinner = threading.Thread(target=_spin, args=(executor,), name="observer", daemon=True)
         spinner.start()
         started = time.monotonic()
         try:
@@ -55,15 +57,15 @@ def play(options: DemoOptions) -> Outcome:
             crashed = _watch(scenario, observer)
         finally:
             codes = {process.name: process.stop() for process in reversed(scenario.processes)}
-            rclpy.try_shutdown()
+            executor.shutdown()
             spinner.join(5.0)
+            observer.destroy_node()
+            rclpy.try_shutdown()
     crashed += [process for process in scenario.nodes if codes[process.name] != 0 and process not in crashed]
     return Outcome(observer.seen, crashed, time.monotonic() - started)
 
 
-def _spin(observer: Observer) -> None:
-    executor = SingleThreadedExecutor()
-    executor.add_node(observer)
+def _spin(executor: SingleThreadedExecutor) -> None:
     with suppress(ExternalShutdownException):
         executor.spin()
 

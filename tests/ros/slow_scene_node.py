@@ -30,4 +30,4 @@ class SlowSceneNode(SceneNode):
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(SlowSceneNode))
+    run(SlowSceneNode)
