@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, cast
 
+import numpy as np
 import torch
 from jaxtyping import Int32, Int64
 
 from seg3d_core.errors import ConfigError, InputError
-from seg3d_core.sparse.kernel_maps import TABLE_CELLS, KernelMap, RowLookup, centred_map, lookup, strided_map
+from seg3d_core.sparse.kernel_maps import (
+    TABLE_CELLS,
+    KernelMap,
+    RowLookup,
+    TableLookup,
+    centred_map,
+    lookup,
+    neighbour_table,
+    strided_map,
+)
 from seg3d_core.sparse.keys import KeySpace
+from seg3d_core.sparse.pair_tiles import PairTiles
 
 T = TypeVar("T")
 
@@ -117,8 +128,29 @@ class CoordinateMaps:
         """Map of a transposed kernel of size 2 from the level of twice ``stride`` to that of ``stride``."""
         key = (2 * stride, stride, 2)
         if key not in self._kernel_maps:
-            self._kernel_maps[key] = self.down(stride).transposed()
+            self._kernel_maps[key] = self.down(stride).transposed
         return self._kernel_maps[key]
+
+    def pairs(self, stride: int, to_stride: int, kernel_size: int) -> KernelMap:
+        """Map of a kernel between two levels: ``centred``, ``down`` or ``up``."""
+        if to_stride == stride:
+            return self.centred(stride, kernel_size)
+        return self.down(stride, kernel_size) if to_stride > stride else self.up(to_stride)
+
+    def tiles(self, stride: int, to_stride: int, kernel_size: int) -> PairTiles:
+        """What ``pairs`` says, in the order in which a CPU works through it; kernel size 1 joins rows with themselves."""
+        return self.cached(
+            ("tiles", stride, to_stride, kernel_size), lambda: self._tiles(stride, to_stride, kernel_size)
+        )
+
+    def neighbours(self, stride: int, kernel_size: int, to_stride: int) -> Int32[torch.Tensor, "K3 W"]:
+        """Row of the level of ``stride`` under each kernel row and voxel of the level of ``to_stride``; -1 where none.
+
+        What ``centred`` and ``down`` say in lists, without waiting for the device for each of them. Not kept.
+        """
+        level = self._level(stride)
+        keys = level.keys if to_stride == stride else level.space.pack(self.coordinates(to_stride))
+        return neighbour_table(keys, level.space, level.rows, kernel_size)
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """What an engine derives from the voxels alone, made when it is first asked for."""
@@ -143,6 +175,21 @@ class CoordinateMaps:
         coarse = fine.new_empty(len(unique), 4).index_copy_(0, rows, positions)
         self._levels.setdefault(2 * stride, _Level(coarse, 2 * stride, self._table_cells))
         return Parents(rows, slots, children)
+
+    def _tiles(self, stride: int, to_stride: int, kernel_size: int) -> PairTiles:
+        if to_stride < stride:
+            return self.tiles(to_stride, stride, kernel_size).transposed
+        if to_stride > stride and kernel_size == 2:
+            parents = self.parents(stride)
+            rows = np.arange(len(parents.rows))
+            return PairTiles.sort(parents.slots.numpy(), rows, parents.rows.numpy(), (len(rows), parents.count), 8)
+        level = self._level(stride)
+        if kernel_size == 1:
+            rows = np.arange(len(level.keys))
+            return PairTiles.sort(np.zeros_like(rows), rows, rows, (len(rows), len(rows)), 1)
+        if to_stride == stride and isinstance(level.rows, TableLookup):
+            return PairTiles.of_table(level.keys, level.space, level.rows, kernel_size)
+        return PairTiles.of(self.pairs(stride, to_stride, kernel_size))
 
     def _children(self, stride: int) -> KernelMap:
         parents = self.parents(stride)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int32, Int64
@@ -13,18 +13,6 @@ from seg3d_core.sparse.keys import KeySpace, kernel_offsets
 
 TABLE_CELLS = 64 * 2**20
 """Boxes up to this many cells get a table with one 4-byte entry per cell (256 MB), larger ones are searched."""
-
-TILE_ROWS = 8192
-"""Output rows in work at a time: what is gathered for them under one kernel row stays in the cache."""
-
-
-class Tile(NamedTuple):
-    """Some pairs of one kernel row."""
-
-    row: int
-    inputs: torch.Tensor
-    outputs: torch.Tensor
-    length: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +31,7 @@ class KernelMap:
     output_count: int
     identity: int | None = None
 
+    @property
     def transposed(self) -> KernelMap:
         """The map from outputs to inputs."""
         return KernelMap(self.output_rows, self.input_rows, self.output_count, self.input_count, self.identity)
@@ -53,26 +42,6 @@ class KernelMap:
         return sum(map(len, self.input_rows)) + (self.output_count if self.identity is not None else 0)
 
     @cached_property
-    def tiles(self) -> list[Tile]:
-        """All pairs, part by part of the voxels, within a part one kernel row after the other.
-
-        Every list is cut into as many equal parts: where rows are spatially sorted, those of a tile lie together.
-        """
-        count = -(-self.output_count // TILE_ROWS)
-        tiles = []
-        for tile in range(count):
-            for row, (inputs, outputs) in enumerate(zip(self.input_rows, self.output_rows, strict=True)):
-                start, end = len(inputs) * tile // count, len(inputs) * (tile + 1) // count
-                if start < end:
-                    tiles.append(Tile(row, inputs[start:end], outputs[start:end], end - start))
-        return tiles
-
-    @cached_property
-    def longest_tile(self) -> int:
-        """Largest number of pairs in a tile."""
-        return max((tile.length for tile in self.tiles), default=0)
-
-    @cached_property
     def neighbours(self) -> Int32[torch.Tensor, "W K3"]:
         """Input row of each output row under each kernel row; ``input_count`` where there is none."""
         shape = (self.output_count, len(self.input_rows))
@@ -80,7 +49,7 @@ class KernelMap:
         for row, (inputs, outputs) in enumerate(zip(self.input_rows, self.output_rows, strict=True)):
             table[outputs, row] = inputs.int()
         if self.identity is not None:
-            table[:, self.identity] = torch.arange(self.output_count)
+            table[:, self.identity] = torch.arange(self.output_count, device=table.device)
         return table
 
 
@@ -96,12 +65,12 @@ class TableLookup:
     """One entry per cell of the box: a lookup is one read."""
 
     def __init__(self, keys: Int64[torch.Tensor, " V"], size: int) -> None:
-        self._table = torch.full((size,), -1, dtype=torch.int32, device=keys.device)
-        self._table[keys] = torch.arange(len(keys), dtype=torch.int32, device=keys.device)
+        self.table = torch.full((size,), -1, dtype=torch.int32, device=keys.device)
+        self.table[keys] = torch.arange(len(keys), dtype=torch.int32, device=keys.device)
 
     def column(self, keys: Int64[torch.Tensor, " M"], count: int) -> list[Int32[torch.Tensor, " M"]]:
         """Rows at ``keys`` and the ``count - 1`` keys after each."""
-        return [self._table[i:].index_select(0, keys) for i in range(count)]
+        return [self.table[i:].index_select(0, keys) for i in range(count)]
 
 
 class SearchLookup:
@@ -153,6 +122,16 @@ def strided_map(
         outputs[row] = (found >= 0).nonzero()[:, 0]
         inputs[row] = found.index_select(0, outputs[row]).long()
     return KernelMap(inputs, outputs, input_count, len(output_keys))
+
+
+def neighbour_table(
+    output_keys: Int64[torch.Tensor, " W"], space: KeySpace, rows: RowLookup, kernel_size: int
+) -> Int32[torch.Tensor, "K3 W"]:
+    """Input row of each output row under each kernel row, -1 where there is none; no list, all columns at once."""
+    steps = [space.step(offset) for offset in kernel_offsets(kernel_size)[: kernel_size**2]]
+    starts = output_keys + torch.tensor(steps, device=output_keys.device)[:, None]
+    found = rows.column(starts.view(-1), kernel_size)
+    return torch.stack(found).int().view(kernel_size**3, len(output_keys))
 
 
 def _looked_up(
