@@ -22,7 +22,7 @@ IMPORT_TIMEOUT_S = 120.0
 
 PLAIN_PACKAGES = {
     "numpy": "numpy", "scipy": "scipy", "PIL": "pillow", "yaml": "pyyaml", "pydantic": "pydantic",
-    "jaxtyping": "jaxtyping", "rosbags": "rosbags",
+    "jaxtyping": "jaxtyping", "rosbags": "rosbags", "safetensors": "safetensors",
 }  # fmt: skip
 """Module and PyPI name of what is needed and harmless to look for."""
 
@@ -73,7 +73,7 @@ def examine(with_dds: bool = True) -> list[Finding]:
     """Look at everything; ``with_dds`` also sends messages between two ROS processes for some seconds."""
     findings = [_python()]
     findings += [_package(module, package) for module, package in PLAIN_PACKAGES.items()]
-    findings += [_importable("numba"), _open3d(), _torch()]
+    findings += [_importable("numba"), _open3d(), _torch(), *_segment3d()]
     findings += _ros()
     if with_dds and _is_there("rclpy"):
         findings.append(_dds())
@@ -172,13 +172,22 @@ def _open3d(load: Callable[[str], object] = ctypes.CDLL) -> Finding:
 
 def _torch() -> Finding:
     if not _is_there("torch"):
-        return Finding("torch", "missing", "nothing in this version needs it")
+        return Finding("torch", "missing", "without it: graph segmentation only, no Segment3D", _pip("'torch>=2.6'"))
     code = (
         "import torch; c = torch.cuda; n = c.device_count();"
         "print(torch.__version__ + ', ' + (', '.join(c.get_device_name(i) for i in range(n)) or 'no CUDA device'))"
     )
     works, answer = _run(code)
     return Finding("torch", "ok" if works else "broken", answer, "" if works else _pip("--force-reinstall torch"))
+
+
+def _segment3d() -> list[Finding]:
+    """Which device and engine the network would run on."""
+    if not _is_there("torch"):
+        return []
+    code = "from seg3d_core.segment3d.availability import availability; print(' | '.join(availability()))"
+    works, answer = _run(code)
+    return [Finding("segment3d", "ok" if works else "broken", answer.replace(" | ", "\n"))]
 
 
 def _ros() -> list[Finding]:

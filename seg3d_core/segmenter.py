@@ -8,9 +8,8 @@ from typing import Protocol, runtime_checkable
 from seg3d_core.baselines.graph import GraphSegmenter
 from seg3d_core.config import MODELS, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
 from seg3d_core.errors import ConfigError
+from seg3d_core.optional import import_with_torch
 from seg3d_core.types import Cloud, Instances
-
-NEEDS_TORCH = "PyTorch is not installed, Segment3D needs it: python -m pip install 'torch>=2.6'"
 
 
 @runtime_checkable
@@ -43,13 +42,7 @@ def make_segmenter(config: SegmentConfig) -> Segmenter:
 
 
 def _segment3d(model: str, settings: Segment3DSettings) -> Segmenter:
-    # Imported here: PyTorch is optional, and takes seconds.
-    try:
-        from seg3d_core.segment3d.predictor import Segment3D
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ConfigError(f"model = {model!r}: {NEEDS_TORCH}") from error
-    if model in SEGMENT3D_PRESETS:
-        return Segment3D.from_preset(model, settings)
-    return Segment3D.from_checkpoint(model, settings)
+    segment3d = import_with_torch("seg3d_core.segment3d.predictor", f"model = {model!r}").Segment3D
+    make = segment3d.from_preset if model in SEGMENT3D_PRESETS else segment3d.from_checkpoint
+    segmenter: Segmenter = make(model, settings)
+    return segmenter

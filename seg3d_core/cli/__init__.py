@@ -12,16 +12,18 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from seg3d_core.cli import doctor, evaluate, segment
+from seg3d_core.cli import convert, doctor, evaluate, segment
 from seg3d_core.errors import Seg3dError
 
-COMMANDS = (segment, evaluate, doctor)
+COMMANDS = (segment, evaluate, convert, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 done, 1 doctor found fault, 2 an error said in one line."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="seg3d: %(message)s", stream=sys.stderr)
+    # Which device and engine were chosen is worth a line; what other libraries think of themselves is not.
+    logging.getLogger("seg3d_core").setLevel(logging.INFO)
     try:
         code: int = options.run(options)
     except Seg3dError as error:

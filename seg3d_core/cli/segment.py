@@ -12,10 +12,13 @@ _HELP = """\
 Find all instances of one cloud and write them as a cloud with an instance_id (0 = none) and a score for each point.
 
 FILE and the output are .ply, .pcd or .npz; metres, z up. Colours are optional.
+MODEL is graph (geometric, the default), a checkpoint of Segment3D (released, or written by seg3d convert), or the name
+of an untrained network of that size (nano, small, base: for timing).
 
 examples:
   seg3d segment room.ply -o instances.ply --picture instances.png
   seg3d segment room.ply -o parts.ply --set graph.k=0.01 --set graph.max_border_bend=0.02
+  seg3d segment room.ply -o instances.ply --model segment3d.safetensors --set segment3d.device=cpu
 """
 
 
@@ -61,6 +64,8 @@ def _run(options: argparse.Namespace) -> int:
         f"{len(instances)} instances on {labelled:.0f} % of {len(instances.cloud)} points, "
         f"{spent_ms:.0f} ms: {options.output}"
     )
+    if instances.degraded:
+        print(f"degraded: {instances.degraded}")
     if options.picture:
         from seg3d_core.pictures import before_after, save_png
 

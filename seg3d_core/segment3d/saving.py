@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from seg3d_core.config import Config, Segment3DConfig
+from seg3d_core.config import Config, Segment3DConfig, Segment3DSettings
 from seg3d_core.data.atomic import atomic_path
 from seg3d_core.errors import CheckpointError, ConfigError, InputError
 from seg3d_core.segment3d.model import Segment3DNetwork
@@ -37,13 +37,28 @@ class ModelCard(Config):
     written_by: str = Field("", description="Program and version.")
     source: str = Field("", description="Name of the file that the weights came from; empty: made here.")
     source_sha256: str = Field("", description="Of that file.")
-    voxel_size_m: float = Field(0.02, gt=0, description="Voxels the network was trained with, m.")
+    voxel_size_m: float = Field(gt=0, description="Voxels the network was trained with, m.")
     parameters: int = Field(ge=1, description="Number of trained numbers.")
     network: Segment3DConfig = Field(description="Widths and depths.")
 
 
-def card_of(network: Segment3DNetwork, voxel_size_m: float = 0.02, source: str | Path | None = None) -> ModelCard:
-    """The card of a network, which came out of the file ``source``."""
+def card_of(
+    network: Segment3DNetwork, source: str | Path | None = None, voxel_size_m: float | None = None
+) -> ModelCard:
+    """The card of a network.
+
+    Args:
+        network: as it will be saved.
+        source: the file that it came out of, if it did.
+        voxel_size_m: what it was trained with; otherwise what the card of ``source`` says, or that of released ones.
+
+    Raises:
+        ConfigError: the voxel size is not above 0 m.
+        CheckpointError: ``source`` has a card that cannot be read.
+    """
+    if voxel_size_m is None:
+        known = read_card(source) if source else None
+        voxel_size_m = known.voxel_size_m if known else Segment3DSettings.build({}).voxel_size_m
     return ModelCard.build(
         {
             "written_by": f"seg3d_ros {_version()}",
@@ -82,9 +97,9 @@ def save_network(path: str | Path, network: Segment3DNetwork, card: ModelCard) -
     check_network_target(path)
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     text = card.model_dump_json(indent=2)
-    beside = Path(path).with_suffix(".json")
+    beside = Path(path).with_suffix(".card.json")
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_CARD: text})
+        temporary.write_bytes(save(tensors, {_CARD: text}))
     with atomic_path(beside) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return beside
