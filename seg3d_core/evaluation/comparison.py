@@ -33,7 +33,11 @@ def save_comparison(
     shown = np.where(np.isin(ids, list(truth.background)) | (ids < 0), 0, ids).astype(np.int32)
     found = _point_ids(instances, matched_ids(truth, instances))
     objects = len(np.unique(shown[shown > 0]))
-    columns = [Column("colour"), Column(f"truth: {objects} objects", shown), Column(f"{len(instances)} found", found)]
+    columns = [
+        Column("colour"),
+        Column(f"truth: {objects} objects", shown),
+        Column(f"result: {len(instances)} masks", found),
+    ]
     save_png(path, side_by_side(truth.labelled.cloud, columns, truth.up if up is None else up))
 
 

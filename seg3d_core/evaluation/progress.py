@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Protocol, runtime_checkable
 
 PLAIN_PERIOD_S = 5.0
 LOAD_SHARE = 0.9
@@ -12,6 +12,23 @@ LOAD_SHARE = 0.9
 LEAST_MADE = 0.05
 """Scenes (or parts of one) that an estimate needs."""
 _WIDTH = 20
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What is needed of a text file."""
+
+    def write(self, text: str, /) -> int:
+        """Write."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+        ...
 
 
 class Progress:
@@ -24,7 +41,7 @@ class Progress:
         now: seconds of a clock that does not jump.
     """
 
-    def __init__(self, stream: TextIO, total: int, kept: int = 0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Stream, total: int, kept: int = 0, now: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._total, self._kept, self._now = stream, total, kept, now
         self._live = stream.isatty()
         self._done, self._name = 0, ""

@@ -14,10 +14,6 @@ from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.session import Outcome
 from seg3d_ros.demo.table import Row, accuracy_rows, age_rows, format_table, graph_rows, id_rows, result_rows
 
-TRUTH_POINTS = 1_000_000
-TRUTH_DISTANCE_M = 0.04
-"""Fused points farther from every true surface have no true instance; the fusion's voxels are half of it."""
-
 
 def write_report(options: DemoOptions, outcome: Outcome) -> int:
     """Print the table and write the files; 0 if results came and nobody crashed, else 1."""
@@ -43,11 +39,10 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
 
 
 def _accuracy(instances: Instances, seed: int) -> list[Row]:
-    from seg3d_core.data.labels import transfer_labels
     from seg3d_core.data.rooms import STRUCTURE_IDS, make_room
+    from seg3d_core.evaluation.rooms import label_room
 
-    truth = make_room(seed, RoomConfig()).surface(TRUTH_POINTS)
-    labels = transfer_labels(truth, instances.cloud, TRUTH_DISTANCE_M)
+    labels = label_room(make_room(seed, RoomConfig()), instances.cloud).instance_id.copy()
     # As in ScanNet's evaluation: floor and walls are no objects, and finding them is no error.
     labels[np.isin(labels, list(STRUCTURE_IDS))] = IGNORE
     ap = average_precision([SceneResult(instances.masks, instances.scores, labels)])

@@ -14,7 +14,7 @@ from seg3d_core import picture_kernels as kernels
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
 from seg3d_core.picture_views import below_ceiling, choose_views, facing, view_camera
-from seg3d_core.pictures import before_after, closing_size_m, render_cloud, save_png
+from seg3d_core.pictures import Column, before_after, closing_size_m, render_cloud, save_png, side_by_side
 from seg3d_core.types import IGNORE, Cloud, Instances
 
 CAMERA = Camera(80, 60, np.array([[60.0, 0, 39.5], [0, 60.0, 29.5], [0, 0, 1]]))
@@ -207,3 +207,10 @@ def test_real_scan_with_y_down(shared_data: Path) -> None:
     up = -np.loadtxt(shared_data / "kitchen" / "gravity_direction.txt")
     image = before_after(cloud, Instances.from_labels(cloud, np.full(len(cloud), IGNORE, np.int32)), up)
     assert (image[34:634, :800] == 255).all(axis=2).mean() < 0.75
+
+
+def test_columns_need_the_ids_of_their_own_cloud() -> None:
+    cloud, labels = room_cloud(count=180)
+    for columns in ([Column("colour")], [Column("ids", labels[:-1])], [Column("one", labels[1:]), Column("b", labels)]):
+        with pytest.raises(InputError, match=f"need {len(cloud)} ids each"):
+            side_by_side(cloud, columns)
