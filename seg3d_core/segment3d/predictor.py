@@ -23,7 +23,7 @@ from seg3d_core.segment3d.checkpoint import load_network
 from seg3d_core.segment3d.devices import choose_device, choose_dtype, device_text
 from seg3d_core.segment3d.inference import InferenceNetwork
 from seg3d_core.segment3d.model import Segment3DNetwork
-from seg3d_core.segment3d.postprocess import postprocess, smoothed
+from seg3d_core.segment3d.postprocess import finish, propose
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.saving import read_card
 from seg3d_core.segment3d.tiling import segment_in_tiles
@@ -130,11 +130,9 @@ class Segment3D:
         superpoints = self._superpoints(cloud) if self._rule.smooth else None
         segments = superpoints if self.settings.postprocess in _FEATURE_MEANS else None
         found = self._within_memory(voxels, None if segments is None else segments[voxels.first_point])
-        found = found.on_points(voxels.point_to_voxel)
-        masks = found.masks if superpoints is None else smoothed(found.masks, superpoints)
-        filled = masks.any(axis=1)
-        ids = np.arange(1, filled.sum() + 1, dtype=np.int32)
-        return Instances(cloud, masks[filled], found.scores[filled], ids, self._degradation(len(voxels)))
+        found = finish(found, self._rule, voxels.point_to_voxel, superpoints)
+        ids = np.arange(1, len(found) + 1, dtype=np.int32)
+        return Instances(cloud, found.masks, found.scores, ids, self._degradation(len(voxels)))
 
     def _superpoints(self, cloud: Cloud) -> Int32[np.ndarray, " N"]:
         config = GraphConfig.build({})
@@ -189,8 +187,7 @@ class Segment3D:
         mask_logits = _array(output.prediction.mask_logits[0])
         if dense is not None:
             mask_logits = mask_logits[:, dense]
-        found = postprocess(class_logits, mask_logits, xyz, self._rule)
-        return Proposals.from_masks(found.masks, found.scores)
+        return propose(class_logits, mask_logits, xyz, self._rule)
 
     def _degradation(self, voxels: int) -> str:
         if self._budget == self.settings.max_voxels or voxels <= self._budget:

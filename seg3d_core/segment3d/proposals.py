@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -61,6 +61,10 @@ class Proposals:
         entries = gather(self.offsets, picked, offsets)
         probabilities = None if self.probabilities is None else self.probabilities[entries]
         return Proposals(self.scores[picked], offsets, self.members[entries], self.num_rows, probabilities)
+
+    def with_scores(self, scores: Float32[np.ndarray, " F"]) -> Proposals:
+        """The same subsets, scored anew."""
+        return replace(self, scores=scores)
 
     def filtered(self, keep: Bool[np.ndarray, " M"]) -> Proposals:
         """Subsets of the members to keep; those that lose all of theirs are left out."""
