@@ -207,5 +207,6 @@ class _Coarse:
 def _places(result: Any) -> Int64[torch.Tensor, " W"]:
     """Row of each of our rows in the output of a layer: ours ascend by batch, x, y and z."""
     size_x, size_y, size_z = result.spatial_shape
-    batch, x, y, z = cast(torch.Tensor, result.indices).long().unbind(1)
-    return (((batch * size_x + x) * size_y + y) * size_z + z).argsort()
+    batch, x, y, z = result.indices.long().unbind(1)
+    keys: torch.Tensor = ((batch * size_x + x) * size_y + y) * size_z + z
+    return keys.argsort()
