@@ -48,8 +48,14 @@ ARGUMENTS = [
         "Fuse frames and segment the fused cloud; auto: unless cloud_topic is given.",
         ["auto", "true", "false"],
     ),
-    ("model", "", f"Scene segmenter; {KEEP}.", None),
-    ("device", "", f"Where fusion computes: cpu, cuda or cuda:N; {KEEP}.", None),
+    ("model", "", f"graph, the file of a Segment3D checkpoint, or nano, small, base (untrained); {KEEP}.", None),
+    ("device", "", f"Where the model computes: auto, cpu, cuda or cuda:N; {KEEP}.", None),
+    ("engine", "", f"What runs the model's sparse convolutions: auto, torch, triton ...; {KEEP}.", None),
+    ("precision", "", f"Of the model: float32, float16 or bfloat16; {KEEP}.", None),
+    ("num_queries", "", f"Masks that the model looks for; {KEEP}.", None),
+    ("voxel_size_m", "", f"Edge of the model's voxels, m; {KEEP}.", None),
+    ("score_threshold", "", f"Instances need a confidence above this; {KEEP}.", None),
+    ("fusion_device", "", f"Where fusion computes: cpu, cuda or cuda:N; {KEEP}.", None),
     ("demo", "false", "Play a rendered room instead of a camera.", ["true", "false"]),
     ("demo_sequence", "room:3", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
     ("python", "", "Interpreter that has Open3D and Numba; empty: found as the README says.", None),
@@ -82,8 +88,10 @@ def nodes(context: LaunchContext) -> list[Node]:
     fuse = given["fuse"] == "true" or (given["fuse"] == "auto" and not given["cloud_topic"])
     if given["fuse"] == "true" and given["cloud_topic"]:
         raise RuntimeError("fuse:=true makes the cloud from images, cloud_topic:= brings one: give one of the two")
-    if given["device"] and not fuse:
-        raise RuntimeError(f"device:={given['device']} is for fusing, and nothing is fused: leave it out or fuse:=true")
+    if given["fusion_device"] and not fuse:
+        raise RuntimeError(
+            f"fusion_device:={given['fusion_device']} is for fusing, and nothing is fused: leave it out or fuse:=true"
+        )
     started = [fusion(given, python)] if fuse else []
     started.append(scene(given, python, fuse))
     if given["demo"] == "true":
@@ -96,8 +104,8 @@ def nodes(context: LaunchContext) -> list[Node]:
 def fusion(given: dict[str, str], python: str) -> Node:
     """Images and poses to one growing cloud."""
     parameters = settings(given, "pose_source", "global_frame")
-    if given["device"]:
-        parameters["fusion.device"] = given["device"]
+    if given["fusion_device"]:
+        parameters["fusion.device"] = given["fusion_device"]
     return perception(given, python, "fusion", parameters, camera_topics(given))
 
 
@@ -105,10 +113,8 @@ def scene(given: dict[str, str], python: str, fuse: bool) -> Node:
     """The fused cloud, another cloud, or single images to instances."""
     if fuse:
         # The fused cloud is in the global frame already.
-        return perception(
-            given, python, "scene", {**settings(given, "model"), "input": "cloud"}, [("cloud", "fusion_node/cloud")]
-        )
-    chosen = settings(given, "model", "pose_source", "global_frame")
+        return perception(given, python, "scene", {**model(given), "input": "cloud"}, [("cloud", "fusion_node/cloud")])
+    chosen = {**model(given), **settings(given, "pose_source", "global_frame")}
     if given["cloud_topic"]:
         return perception(
             given,
@@ -118,6 +124,24 @@ def scene(given: dict[str, str], python: str, fuse: bool) -> Node:
             [("cloud", given["cloud_topic"]), ("camera_pose", given["pose_topic"])],
         )
     return perception(given, python, "scene", {**chosen, "input": "rgbd"}, camera_topics(given))
+
+
+def model(given: dict[str, str]) -> dict[str, object]:
+    """The segmenter and how it is run."""
+    kinds: dict[str, type] = {"num_queries": int, "voxel_size_m": float, "score_threshold": float}
+    parameters = settings(given, "model")
+    for name in ("device", "engine", "precision", *kinds):
+        if given[name]:
+            parameters[f"segment3d.{name}"] = number(given, name, kinds[name]) if name in kinds else given[name]
+    return parameters
+
+
+def number(given: dict[str, str], name: str, kind: type) -> object:
+    """A numeric argument as a number: a text would be refused as a parameter of another type."""
+    try:
+        return kind(given[name])
+    except ValueError:
+        raise RuntimeError(f"{name}:={given[name]} is no {'whole ' if kind is int else ''}number") from None
 
 
 def perception(

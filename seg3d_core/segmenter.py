@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -39,6 +40,12 @@ def make_segmenter(config: SegmentConfig) -> Segmenter:
     if config.model not in MODELS and not Path(config.model).is_file():
         raise ConfigError(f"model = {config.model!r}: neither one of {', '.join(MODELS)} nor a file that exists")
     return _segment3d(config.model, config.segment3d)
+
+
+def free_unused_memory() -> None:
+    """Give back memory that segmenters keep for the next cloud: of the GPU, and what this thread computed in."""
+    if "torch" in sys.modules:
+        import_with_torch("seg3d_core.sparse.scratch", "freeing memory").free_scratch()
 
 
 def _segment3d(model: str, settings: Segment3DSettings) -> Segmenter:

@@ -55,6 +55,7 @@ class Health:
     _stage_ms: dict[str, deque[float]] = field(default_factory=dict)
     _refusals: dict[str, _Refusal] = field(default_factory=dict)
     _problems: dict[str, str] = field(default_factory=dict)
+    _warnings: dict[str, str] = field(default_factory=dict)
     _gauges: dict[str, Callable[[], object]] = field(default_factory=dict)
     _last_error: str = ""
 
@@ -96,12 +97,11 @@ class Health:
 
     def problem(self, source: str, message: str | None) -> None:
         """A standing problem of ``source`` (a topic): ERROR until it is lifted with None."""
-        with self._lock:
-            before = self._problems.pop(source, None)
-            if message is not None:
-                self._problems[source] = message
-        if message is not None and message != before:
-            self.logger.error(message)
+        self._stand(self._problems, source, message, self.logger.error)
+
+    def warning(self, source: str, message: str | None) -> None:
+        """Something that makes results worse, not impossible: WARN until it is lifted with None."""
+        self._stand(self._warnings, source, message, self.logger.warning)
 
     def total(self, name: str) -> int:
         """Value of a counter."""
@@ -114,6 +114,14 @@ class Health:
             level, summary = self._judge(state)
             values = [KeyValue(key=key, value=str(value)) for key, value in self._values().items()]
         return DiagnosticStatus(level=level, name=name, message=summary, hardware_id="", values=values)
+
+    def _stand(self, messages: dict[str, str], source: str, message: str | None, log: Callable[[str], object]) -> None:
+        with self._lock:
+            before = messages.pop(source, None)
+            if message is not None:
+                messages[source] = message
+        if message is not None and message != before:
+            log(message)
 
     def _say(self, message: str, log: Callable[[str], object]) -> None:
         # Numbers differ from frame to frame; the same sentence with other numbers is the same message.
@@ -156,6 +164,8 @@ class Health:
             return DiagnosticStatus.ERROR, f"internal error: {self._last_error}"
         if bad := self._within_window("frames_bad"):
             return DiagnosticStatus.WARN, f"{bad} inputs refused in {RATE_WINDOW_S:.0f} s: {self._last_error}"
+        if self._warnings:
+            return DiagnosticStatus.WARN, "; ".join(self._warnings.values())
         if state == "active" and not self._within_window("frames_in"):
             return DiagnosticStatus.WARN, f"active, but no input in {RATE_WINDOW_S:.0f} s"
         return DiagnosticStatus.OK, f"{state}, {self._rate_hz('frames_used'):.1f} Hz"

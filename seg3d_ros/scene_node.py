@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.backprojection import backproject
-from seg3d_core.segmenter import Segmenter, make_segmenter
+from seg3d_core.segmenter import Segmenter, free_unused_memory, make_segmenter
 from seg3d_core.tracking.association import IdTracker
 from seg3d_core.types import Cloud
 from seg3d_ros.conversions.clouds import cloud_from_message, cloud_to_message
@@ -54,6 +54,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         self._tracker = IdTracker(config.tracking)
         with self.health.stage("warm_up"):
             self._warm_up()
+        free_unused_memory()  # of this thread; inputs are segmented on another
         self._outputs = SceneOutputs(self, config.input == "rgbd", self._up())
 
     def make_segmenter(self) -> Segmenter:
@@ -65,6 +66,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         if self._outputs is not None:
             self._outputs.destroy()
         self._segmenter = self._tracker = self._outputs = None
+        free_unused_memory()
 
     def subscribe(self) -> None:
         """Hear clouds, or a camera; and where they were taken if that is asked for."""
@@ -81,6 +83,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         cloud, image = self._cloud_of_frame(item) if isinstance(item, RgbdMessages) else (self._cloud(item), None)
         with self.health.stage("segment"):
             found = self._segmenter.segment(cloud)
+        self.health.warning("model", found.degraded or None)
         with self.health.stage("track"):
             scene = Scene(self._tracker.update(found), image)
         with self.health.stage("publish"):
@@ -102,8 +105,9 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         self._outputs.clear()
 
     def reconfigured(self) -> None:
-        """Segment with the new settings from the next input on."""
-        self._segmenter = self.make_segmenter()
+        """Segment with the new settings from the next input on; those of a network need another configure."""
+        if self.config.model == "graph":
+            self._segmenter = self.make_segmenter()
 
     def _hear_cloud(self, message: PointCloud2) -> None:
         self.receive(CloudMessage(stamp_ns(message.header.stamp), message))

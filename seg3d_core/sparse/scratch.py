@@ -30,5 +30,16 @@ class Scratch(threading.local):
             self._buffers[key] = buffer
         return buffer[: rows * columns].view(rows, columns)
 
+    def clear(self) -> None:
+        """Forget all buffers of this thread."""
+        self._buffers.clear()
+
 
 SCRATCH = Scratch()
+
+
+def free_scratch() -> None:
+    """Give back the buffers of this thread, and what PyTorch keeps of the memory of GPUs."""
+    SCRATCH.clear()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

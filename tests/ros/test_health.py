@@ -124,3 +124,14 @@ def test_levels_tell_the_worst_and_recover(health: Health, log: Log, clock: list
     clock[0] += 11
     health.count("frames_in")
     assert judged()[0] == DiagnosticStatus.OK
+
+
+def test_a_warning_stands_until_it_is_lifted(health: Health, log: Log) -> None:
+    health.count("frames_in")
+    for _ in range(3):
+        health.warning("model", "memory is short")
+    assert log.warnings == ["memory is short"], "said once"
+    status = health.status("/node", "active")
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, "memory is short")
+    health.warning("model", None)
+    assert health.status("/node", "active").level == DiagnosticStatus.OK

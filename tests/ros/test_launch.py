@@ -98,10 +98,16 @@ def test_arguments_win_over_files_and_files_over_defaults(graph: Graph, launch: 
         autostart=False,
         pose_source="pose_topic",
         global_frame="odom",
-        device="cuda:7",
+        fusion_device="cuda:7",
+        model="nano",
+        device="cpu",
+        num_queries=60,
+        score_threshold=1,
     )
     assert graph.state("/robot/scene_node") == "unconfigured"
     assert parameters(graph, "/robot/scene_node", "graph.min_samples", "input") == [77, "cloud"]
+    names = ("model", "segment3d.device", "segment3d.num_queries", "segment3d.score_threshold", "segment3d.engine")
+    assert parameters(graph, "/robot/scene_node", *names) == ["nano", "cpu", 60, 1.0, "auto"]
     names = ("publish_period_s", "global_frame", "fusion.device")
     assert parameters(graph, "/robot/fusion_node", *names) == [0.5, "odom", "cuda:7"]
 
@@ -121,7 +127,8 @@ def parameters(graph: Graph, node: str, *names: str) -> list[object]:
         (["params_file:=/nonexistent.yaml"], "parameter file not found: /nonexistent.yaml"),
         (["python:=/nonexistent"], "no Python with seg3d_ros, rclpy, Open3D and Numba: tried /nonexistent"),
         (["camera:=kinect"], "kinect"),
-        (["cloud_topic:=cloud", "device:=cuda:0"], "device:=cuda:0 is for fusing, and nothing is fused"),
+        (["cloud_topic:=cloud", "fusion_device:=cuda:0"], "fusion_device:=cuda:0 is for fusing, and nothing is fused"),
+        (["num_queries:=many"], "num_queries:=many is no whole number"),
     ],
 )
 def test_nonsense_is_refused_before_anything_starts(arguments: list[str], message: str) -> None:
@@ -140,7 +147,7 @@ def test_a_node_that_refuses_its_settings_ends_the_launch(graph: Graph, launch: 
 
 
 def test_a_device_that_is_not_there_ends_the_launch(graph: Graph, launch: Launch) -> None:
-    child = launch(device="cuda:77")
+    child = launch(fusion_device="cuda:77")
     assert child.process.wait(60) == 0
     assert "cannot configure: fusion.device = cuda:77, but this Open3D finds" in child.text()
     graph.children.clear()

@@ -1,0 +1,103 @@
+"""scene_node with a network: through all states, with instances, and without growing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
+pytest.importorskip("torch", reason="networks need PyTorch")
+
+from boxes import boxes_cloud
+from lifecycle_msgs.msg import Transition
+from rclpy.qos import QoSProfile
+from ros_graph import EVERYTHING, Child, Graph
+from sensor_msgs.msg import PointCloud2
+from visualization_msgs.msg import Marker, MarkerArray
+
+from seg3d_ros.conversions.clouds import cloud_to_message
+from seg3d_ros.conversions.stamps import stamp_ns
+
+pytestmark = pytest.mark.ros
+S = 1_000_000_000
+NODE = "/scene_node"
+CLOUDS = 6
+GROWTH_MB = 25.0
+"""What allocators may keep from one round to the next; the network alone has 15 MB and would show."""
+
+
+def start(graph: Graph, **parameters: object) -> Child:
+    return graph.start("scene_node", segment3d__device="cpu", **parameters)
+
+
+def boxes_message(stamp_s: int) -> PointCloud2:
+    return cloud_to_message(boxes_cloud(stamp_s * S, spacing_m=0.02)[0])
+
+
+def test_a_network_through_all_states_does_not_grow(graph: Graph) -> None:
+    clouds = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
+    markers = graph.collect(MarkerArray, f"{NODE}/markers", EVERYTHING)
+    publisher = graph.publisher(PointCloud2, "/cloud", QoSProfile(depth=1))
+    child = start(graph, autostart=False, model="nano")
+    resident_mb = []
+    for turn in range(1, 5):
+        resident_mb.append(one_turn(graph, child, publisher, clouds, markers, turn))
+    assert child.stop() == 0
+    assert resident_mb[-1] - resident_mb[1] < GROWTH_MB, f"resident memory after each turn, MB: {resident_mb}"
+
+
+def one_turn(graph: Graph, child: Child, publisher: object, clouds: list, markers: list, turn: int) -> float:
+    """Configure, activate, segment, deactivate, clean up; the resident memory (MB) after that."""
+    assert graph.transition(NODE, Transition.TRANSITION_CONFIGURE)
+    assert graph.transition(NODE, Transition.TRANSITION_ACTIVATE)
+    graph.subscribed(publisher)
+    for number in range(CLOUDS):
+        stamp_s = 100 * turn + number
+        publisher.publish(boxes_message(stamp_s))  # type: ignore[attr-defined]
+        graph.until(lambda stamp_s=stamp_s: clouds and stamp_ns(clouds[-1].header.stamp) == stamp_s * S)
+        graph.until(lambda stamp_s=stamp_s: shown_at(markers, stamp_s))
+    assert graph.transition(NODE, Transition.TRANSITION_DEACTIVATE)
+    graph.until(lambda: publisher.get_subscription_count() == 0)  # type: ignore[attr-defined]
+    assert graph.transition(NODE, Transition.TRANSITION_CLEANUP)
+    assert graph.state(NODE) == "unconfigured"
+    return child.resident_mb()
+
+
+def shown_at(markers: list[MarkerArray], stamp_s: int) -> bool:
+    """Instances of the cloud of that time are on display."""
+    shown = [each for message in markers for each in message.markers if each.action == Marker.ADD]
+    return any(stamp_ns(each.header.stamp) == stamp_s * S for each in shown)
+
+
+def test_the_same_cloud_gives_the_same_instances(graph: Graph) -> None:
+    clouds = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
+    publisher = graph.publisher(PointCloud2, "/cloud", QoSProfile(depth=1))
+    start(graph, model="nano", segment3d__num_queries=40)
+    graph.active(NODE)
+    graph.subscribed(publisher)
+    for stamp_s in (1, 2):
+        publisher.publish(boxes_message(stamp_s))
+        graph.until(lambda stamp_s=stamp_s: len(clouds) == stamp_s)
+    first, second = (np.frombuffer(each.data, np.uint8) for each in clouds)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_checkpoint_that_is_none(graph: Graph, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.ckpt"
+    broken.write_bytes(b"no weights here")
+    for model, message in ((broken, "broken.ckpt"), (tmp_path / "missing.ckpt", "nor a file that exists")):
+        child = start(graph, model=model)
+        assert child.process.wait(60) == 2
+        graph.children.remove(child)
+        assert "cannot configure" in child.text()
+        assert message in child.text()
+        assert "Traceback" not in child.text()
+
+
+def test_a_gpu_that_is_not_there(graph: Graph) -> None:
+    child = graph.start("scene_node", model="nano", segment3d__device="cuda:77")
+    assert child.process.wait(60) == 2
+    graph.children.remove(child)
+    assert "cannot configure: device cuda:77 was asked for" in child.text()
