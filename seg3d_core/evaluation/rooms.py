@@ -29,7 +29,7 @@ def fused_room(seed: int, frames: int, report: Report) -> Truth:
     sequence, volume = RoomSequence(seed, frames), TsdfVolume(FusionConfig.build({}))
     for index in range(len(sequence)):
         report(index / frames, f"frame {index + 1} of {frames}")
-        volume.integrate(_as_sent(sequence[index]))
+        volume.integrate(as_sent(sequence[index]))
     return Truth(label_room(sequence.room, volume.extract()), frozenset(STRUCTURE_IDS))
 
 
@@ -45,9 +45,10 @@ def room_fingerprint(seed: int, frames: int) -> str:
     return f"{seed} {frames} " + " ".join(config.model_dump_json() for config in configs)
 
 
-def _as_sent(frame: RgbdFrame) -> RgbdFrame:
-    """The frame after a 16UC1 depth image and an rgb8 colour image."""
+def as_sent(frame: RgbdFrame) -> RgbdFrame:
+    """The frame as it comes out of a 16UC1 depth image and an rgb8 colour image."""
     assert frame.rgb is not None
     thousand, full = np.float32(1000), np.float32(255)
     depth_m = np.rint(frame.depth_m * thousand) / thousand
-    return replace(frame, depth_m=depth_m, rgb=np.rint(np.clip(frame.rgb, 0, 1) * full) / full)
+    rgb = np.floor(np.clip(frame.rgb, 0, 1) * full + np.float32(0.5)) * np.float32(1 / 255)
+    return replace(frame, depth_m=depth_m, rgb=rgb)
