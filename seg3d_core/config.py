@@ -324,9 +324,16 @@ class Segment3DSettings(Config):
     max_voxels: int = Field(
         300_000, ge=100, le=100_000_000, description="Clouds with more voxels are segmented in overlapping tiles."
     )
-    score_threshold: float = Field(0.0, ge=0, le=1, description="Instances need a confidence above this.")
+    overlap_m: float = Field(
+        0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m (after coordinate_scale)."
+    )
+    score_threshold: float = Field(
+        0.0, ge=0, le=1, description="Instances need a confidence above this; the rules may ask for more."
+    )
     postprocess: Literal["robot", "released", "paper", "pseudo_masks"] = Field(
-        "released", description="Rules that make instances of masks; robot: those of the paper, without overlaps."
+        "robot",
+        description="Rules that make instances of masks: robot (no duplicates, no overlap, score above 0.2), released "
+        "(the evaluation of the released code), paper, or pseudo_masks (training targets).",
     )
     colours: Literal["imagenet", "scannet"] = Field(
         "imagenet", description="Statistics that colours are normalised with: those of training, or of the first demo."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,8 @@ from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.saving import read_card
 from seg3d_core.segment3d.tiling import segment_in_tiles
 from seg3d_core.segment3d.voxel_input import VoxelInput, scaled, voxel_input
+from seg3d_core.sparse.scratch import free_scratch
+from seg3d_core.stages import stage
 from seg3d_core.types import Cloud, Instances
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,8 +42,8 @@ _AGNOSTIC_CLASSES = 2
 _FEATURE_MEANS = ("released",)
 """Rules that take the network in segment mode: mask features are averaged over superpoints inside it, too."""
 
-_LEAST_BUDGET = 1000
-"""Tiles are never made smaller than this, voxels."""
+_LEAST_BUDGET = 100
+"""Voxels; the least that ``TilingConfig`` accepts."""
 
 
 class Segment3D:
@@ -50,7 +54,7 @@ class Segment3D:
     far voxels the order decides which one is the next. Moving the cloud by a multiple of 16 voxels changes nothing.
 
     Args:
-        network: its weights are copied, later training does not show.
+        network: its weights are copied, later training does not show; it stays where it is.
         settings: device, precision, rules; see ``config.Segment3DSettings``.
 
     Raises:
@@ -67,7 +71,7 @@ class Segment3D:
             )
         self.device = choose_device(self.settings.device)
         dtype = choose_dtype(self.settings.precision, self.device)
-        self._network = InferenceNetwork(network.to(self.device).eval(), self.settings.engine, dtype)
+        self._network = InferenceNetwork(_on_device(network, self.device), self.settings.engine, dtype)
         self._rule = _rule(self.settings)
         self._budget = self.settings.max_voxels
         self._said_colourless = False
@@ -123,23 +127,27 @@ class Segment3D:
             InputError: fewer than 2 points, coordinates out of reach of voxel numbers, colours outside 0..1, or memory
                 that runs out twice.
         """
-        voxels = voxel_input(cloud, self.settings)
+        with stage("voxelize"):
+            voxels = voxel_input(cloud, self.settings)
         if cloud.rgb is None and not self._said_colourless:
             self._said_colourless = True
             _LOGGER.warning("cloud without colours: the mean colour of the training data is assumed everywhere")
-        superpoints = self._superpoints(cloud) if self._rule.smooth else None
+        with stage("superpoints"):
+            superpoints = self._superpoints(cloud) if self._rule.smooth else None
         segments = superpoints if self.settings.postprocess in _FEATURE_MEANS else None
         found = self._within_memory(voxels, None if segments is None else segments[voxels.first_point])
-        found = finish(found, self._rule, voxels.point_to_voxel, superpoints)
-        ids = np.arange(1, len(found) + 1, dtype=np.int32)
-        return Instances(cloud, found.masks, found.scores, ids, self._degradation(len(voxels)))
+        with stage("postprocess"):
+            found = finish(found, self._rule, voxels.point_to_voxel, superpoints)
+            ids = np.arange(1, len(found) + 1, dtype=np.int32)
+            return Instances(cloud, found.masks, found.scores, ids, self._degradation(len(voxels)))
 
     def _superpoints(self, cloud: Cloud) -> Int32[np.ndarray, " N"]:
         config = GraphConfig.build({})
         if len(cloud) <= config.neighbours:  # Too few for a graph: every point is one of its own.
             return np.arange(len(cloud), dtype=np.int32)
-        points = scaled(cloud.points, self.settings.coordinate_scale)
-        return cloud_superpoints(Cloud(points, cloud.rgb, cloud.normals), config)
+        scale = self.settings.coordinate_scale
+        viewpoint = None if cloud.viewpoint is None else cloud.viewpoint / scale
+        return cloud_superpoints(replace(cloud, points=scaled(cloud.points, scale), viewpoint=viewpoint), config)
 
     def _within_memory(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None) -> Proposals:
         found = self._proposals(voxels, segments)
@@ -162,12 +170,14 @@ class Segment3D:
 
     def _proposals(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None) -> Proposals | None:
         """What is found on the voxels, or None if memory of the device runs out."""
-        tiling = TilingConfig.build({"max_voxels": self._budget})
+        tiling = TilingConfig.build({"max_voxels": self._budget, "overlap_m": self.settings.overlap_m})
         try:
             return segment_in_tiles(voxels.xyz, lambda rows: self._tile(voxels, segments, rows), tiling)
         except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            return None
+            pass
+        # Only here, without the exception and the calls that it keeps alive, is their memory free.
+        free_scratch()
+        return None
 
     def _tile(
         self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None, rows: Int64[np.ndarray, " M"]
@@ -187,12 +197,19 @@ class Segment3D:
         mask_logits = _array(output.prediction.mask_logits[0])
         if dense is not None:
             mask_logits = mask_logits[:, dense]
-        return propose(class_logits, mask_logits, xyz, self._rule)
+        with stage("postprocess"):
+            return propose(class_logits, mask_logits, xyz, self._rule)
 
     def _degradation(self, voxels: int) -> str:
         if self._budget == self.settings.max_voxels or voxels <= self._budget:
             return ""
         return f"memory of {self.device} is short: tiles of at most {self._budget} voxels"
+
+
+def _on_device(network: Segment3DNetwork, device: torch.device) -> Segment3DNetwork:
+    if next(network.parameters()).device == device:
+        return network
+    return copy.deepcopy(network).to(device)
 
 
 def _rule(settings: Segment3DSettings) -> PostprocessConfig:

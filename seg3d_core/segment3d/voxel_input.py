@@ -74,11 +74,15 @@ def voxel_input(cloud: Cloud, settings: Segment3DSettings) -> VoxelInput:
     points = scaled(cloud.points, settings.coordinate_scale)
     in_voxels = points / np.float32(settings.voxel_size_m)
     _check_reach(cloud, in_voxels, settings)
-    colours = None if cloud.rgb is None else _normalised(cloud.rgb, settings.colours)
+    if cloud.rgb is not None:
+        _check_colours(cloud.rgb)
     voxels = voxelize(in_voxels, 1.0)
     first = voxels.first_point
-    picked = np.zeros((len(voxels), 3), np.float32) if colours is None else colours[first]
-    return VoxelInput(voxels.coordinates, picked, points[first], voxels.point_to_voxel, first)
+    colours = np.zeros((len(voxels), 3), np.float32)
+    if cloud.rgb is not None:
+        mean, deviation = (np.array(values, np.float32) for values in COLOUR_STATISTICS[settings.colours])
+        colours = (cloud.rgb[first] - mean) / deviation
+    return VoxelInput(voxels.coordinates, colours, points[first], voxels.point_to_voxel, first)
 
 
 def scaled(points: Float32[np.ndarray, "N 3"], coordinate_scale: float) -> Float32[np.ndarray, "N 3"]:
@@ -98,7 +102,7 @@ def _check_reach(cloud: Cloud, in_voxels: Float32[np.ndarray, "N 3"], settings: 
         )
 
 
-def _normalised(rgb: Float32[np.ndarray, "N 3"], statistics: str) -> Float32[np.ndarray, "N 3"]:
+def _check_colours(rgb: Float32[np.ndarray, "N 3"]) -> None:
     low, high = float(rgb.min()), float(rgb.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int((~np.isfinite(rgb).all(axis=1)).sum())
@@ -106,5 +110,3 @@ def _normalised(rgb: Float32[np.ndarray, "N 3"], statistics: str) -> Float32[np.
     if low < -_COLOUR_SLACK or high > 1 + _COLOUR_SLACK:
         advice = ": divide 8-bit colours by 255" if 1 < high <= 255 and low >= 0 else ""
         raise InputError(f"colours range from {low:g} to {high:g}, they must be in 0..1{advice}")
-    mean, deviation = (np.array(values, np.float32) for values in COLOUR_STATISTICS[statistics])
-    return (rgb - mean) / deviation
