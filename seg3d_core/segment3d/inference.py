@@ -27,7 +27,7 @@ _STRIDES = (1, 2, 4, 8, 16)
 
 _STEPS = [
     (1, Step(5)),
-    *((stride, _SAME) for stride in _STRIDES),
+    *((stride, step) for stride in _STRIDES for step in (Step(1), _SAME)),
     *((fine, _DOWN) for fine, _ in pairwise(_STRIDES)),
     *((coarse, _UP) for _, coarse in pairwise(_STRIDES)),
 ]

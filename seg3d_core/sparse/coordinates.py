@@ -138,7 +138,7 @@ class CoordinateMaps:
         return self.down(stride, kernel_size) if to_stride > stride else self.up(to_stride)
 
     def tiles(self, stride: int, to_stride: int, kernel_size: int) -> PairTiles:
-        """What ``pairs`` says, in the order in which a CPU works through it; kernel size 1 joins rows with themselves."""
+        """What ``pairs`` says in the order of a CPU's work; kernel size 1 joins rows with themselves."""
         return self.cached(
             ("tiles", stride, to_stride, kernel_size), lambda: self._tiles(stride, to_stride, kernel_size)
         )

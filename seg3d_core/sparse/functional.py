@@ -12,6 +12,9 @@ import torch
 from jaxtyping import Float
 
 from seg3d_core.errors import ConfigError
+from seg3d_core.sparse import compiled_products
+from seg3d_core.sparse.kernel_maps import KernelMap
+from seg3d_core.sparse.pair_tiles import PairTiles
 from seg3d_core.sparse.products import convolve_pairs
 from seg3d_core.sparse.tensor import SparseTensor
 
@@ -27,12 +30,13 @@ def convolve(x: SparseTensor, kernel: Kernel | Float[torch.Tensor, "Cin Cout"], 
     """
     _check_channels(x, kernel)
     if kernel.ndim == 2:
-        features = x.features @ kernel
+        features = x.features @ kernel if bias is None else torch.addmm(bias, x.features, kernel)
+        bias = None
     else:
         size = kernel_size_of(kernel)
         if size % 2 == 0:
             raise ConfigError(f"kernel size is {size}, at stride 1 it must be odd")
-        features = convolve_pairs(x.features, kernel, x.maps.centred(x.stride, size))
+        features = convolve_pairs(x.features, kernel, pairs_of(x, x.stride, size))
     return x.replace(features if bias is None else features + bias)
 
 
@@ -43,7 +47,7 @@ def convolve_down(x: SparseTensor, kernel: Kernel, bias: Bias = None) -> SparseT
         ConfigError: the kernel has another number of input channels or another type than ``x``.
     """
     _check_channels(x, kernel)
-    features = convolve_pairs(x.features, kernel, x.maps.down(x.stride, kernel_size_of(kernel)))
+    features = convolve_pairs(x.features, kernel, pairs_of(x, 2 * x.stride, kernel_size_of(kernel)))
     return _at_stride(x, 2 * x.stride, features if bias is None else features + bias)
 
 
@@ -63,7 +67,7 @@ def convolve_up(x: SparseTensor, kernel: Kernel, like: int | SparseTensor, bias:
     stride = like if isinstance(like, int) else like.stride
     if 2 * stride != x.stride or stride not in x.maps.strides:
         raise ConfigError(f"cannot go from stride {x.stride} to {stride}; levels are {x.maps.strides}")
-    features = convolve_pairs(x.features, kernel, x.maps.up(stride))
+    features = convolve_pairs(x.features, kernel, pairs_of(x, stride, 2))
     return _at_stride(x, stride, features if bias is None else features + bias)
 
 
@@ -72,6 +76,12 @@ def average_pool(x: SparseTensor) -> SparseTensor:
     parents = x.maps.parents(x.stride)
     total = x.features.new_zeros(parents.count, x.features.shape[1]).index_add(0, parents.rows, x.features)
     return _at_stride(x, 2 * x.stride, total / parents.children[:, None])
+
+
+def pairs_of(x: SparseTensor, to_stride: int, kernel_size: int) -> KernelMap | PairTiles:
+    """The pairs of a kernel on ``x`` in the order that suits its device and type."""
+    is_compiled = x.features.device.type == "cpu" and x.features.dtype in compiled_products.TYPES
+    return (x.maps.tiles if is_compiled else x.maps.pairs)(x.stride, to_stride, kernel_size)
 
 
 def kernel_size_of(kernel: Kernel) -> int:

@@ -108,15 +108,15 @@ def test_all_maps_are_made_before_the_first_layer(tiny, recorded, monkeypatch):
     held = {}
 
     def stop(*_args, **_kwargs):
-        held.update(x.maps._kernel_maps)
+        held.update(x.maps._derived)
         raise InterruptedError
 
     with monkeypatch.context() as patch, pytest.raises(InterruptedError):
-        patch.setattr("seg3d_core.sparse.engines.torch_engine.convolve_pairs", stop)
+        patch.setattr("seg3d_core.sparse.engines.torch_engine.sum_of_products", stop)
         network(x, xyz)
     network(x, xyz)
-    assert held == x.maps._kernel_maps
-    assert len(held) == 1 + 5 + 4 + 4
+    assert held == x.maps._derived
+    assert len(held) == 1 + 5 + 4 + 4 + 5
 
 
 def test_no_gradient_is_recorded_and_the_network_is_left_alone(tiny, recorded):
