@@ -24,7 +24,8 @@ them no mistakes; with remove their points are taken away from truth and masks f
 In files they are known by their name (.npz: instance_ids, instance_names); other files have none.
 
 With --json the result of every scene is kept as it comes. The same command goes on where it was interrupted, and
-another --protocol or --background is computed from the same file without segmenting again.
+another --protocol or --background is computed from the same file without segmenting again. Results of other settings
+are refused; a changed program is not noticed: begin a new file.
 
 examples:
   seg3d eval scenes room:0:100 room:1:100 --model graph --set graph.k=0.05 --json rooms.json
