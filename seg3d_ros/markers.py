@@ -8,25 +8,25 @@ above them: nothing solid lies in front of a surface, where it would catch the c
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
-from jaxtyping import Float, Float32
-from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
+from jaxtyping import Float32
+from visualization_msgs.msg import Marker
 
 from seg3d_core.colours import instance_colours
-from seg3d_core.geometry.boxes import EDGES, OrientedBox, oriented_box
+from seg3d_core.geometry.boxes import EDGES, oriented_box
 from seg3d_core.types import Instances
-from seg3d_ros.conversions.stamps import header
+from seg3d_ros.marker_encoding import MarkerShape, encode_markers
 
 BOX, POINTS, LABEL = "seg3d/box", "seg3d/points", "seg3d/label"
 _KINDS = (BOX, POINTS, LABEL)
+_DELETE_ALL = MarkerShape("", 0, Marker.DELETEALL)
+
+Colour = tuple[float, float, float, float]
 
 
 class InstanceMarkers:
     """Turns results into marker arrays and remembers what is shown, so that what vanished can be deleted.
 
-    Each geometry_msgs/Point costs about 2 microseconds to make and send; therefore points are thinned out evenly. The
-    labelled cloud has all of them.
+    Points are thinned out evenly, for the sake of those who receive and draw them; the labelled cloud has all of them.
 
     Args:
         up: the vertical in the cloud's frame; boxes stand on it, labels are moved along it.
@@ -54,77 +54,58 @@ class InstanceMarkers:
         self._line_width_m = line_width_m
         self._text_height_m = text_height_m
         self._shown: set[int] = set()
+        self._cleared = False
 
-    def update(self, instances: Instances) -> MarkerArray:
-        """Add or change the markers of these instances, delete those of instances that are gone.
+    def update(self, instances: Instances) -> bytes:
+        """The serialised MarkerArray that adds or changes the markers of these instances and deletes those gone.
 
-        An instance without points has no markers. Markers carry the cloud's frame and stamp.
+        An instance without points has no markers. Markers carry the cloud's frame and stamp. The first array after
+        ``clear`` deletes everything once more: a slow subscriber may get this one only.
         """
-        head = header(instances.cloud.frame_id, instances.cloud.stamp_ns)
-        colours = instance_colours(instances.instance_ids)
         members = {row: index for row in range(len(instances)) if len(index := np.flatnonzero(instances.masks[row]))}
         shown = {int(instances.instance_ids[row]) for row in members}
-        markers = [
-            Marker(header=head, ns=kind, id=gone, action=Marker.DELETE)
-            for gone in sorted(self._shown - shown)
-            for kind in _KINDS
-        ]
+        gone = sorted(self._shown - shown)
+        shapes = [_DELETE_ALL] if self._cleared else []
+        shapes += [MarkerShape(kind, number, Marker.DELETE) for number in gone for kind in _KINDS]
         limit = min(self._max_points_per_instance, self._max_points // max(len(members), 1))
+        colours = instance_colours(instances.instance_ids)
         for row, index in members.items():
-            points = instances.cloud.points[index]
             number, score = int(instances.instance_ids[row]), float(instances.scores[row])
-            box = oriented_box(points, self._up)
-            colour = _colour(colours[row])
-            markers += [
-                self._box(head, number, colour, box),
-                self._points(head, number, colour, points, limit),
-                self._label(head, number, colour, box, score),
-            ]
-        self._shown = shown
-        return MarkerArray(markers=markers)
+            r, g, b = colours[row].tolist()
+            shapes += self._shapes(number, score, (r, g, b, 1.0), instances.cloud.points[index], limit)
+        self._shown, self._cleared = shown, False
+        return encode_markers(instances.cloud.frame_id, instances.cloud.stamp_ns, shapes)
 
-    def clear(self) -> MarkerArray:
-        """Delete every marker, also those that an earlier run of the node left behind."""
-        self._shown = set()
-        return MarkerArray(markers=[Marker(action=Marker.DELETEALL)])
+    def clear(self) -> bytes:
+        """The serialised MarkerArray that deletes every marker, also those that an earlier run left behind."""
+        self._shown, self._cleared = set(), True
+        return encode_markers("", 0, [_DELETE_ALL])
 
-    def _box(self, head: Header, number: int, colour: ColorRGBA, box: OrientedBox) -> Marker:
-        marker = _marker(head, BOX, number, Marker.LINE_LIST, colour)
-        marker.scale = Vector3(x=self._line_width_m)
-        marker.points = _point_messages(box.corners()[EDGES.reshape(-1)])
-        return marker
-
-    def _points(
-        self, head: Header, number: int, colour: ColorRGBA, points: Float32[np.ndarray, "N 3"], limit: int
-    ) -> Marker:
-        marker = _marker(head, POINTS, number, Marker.POINTS, colour)
-        marker.scale = Vector3(x=self._point_size_m, y=self._point_size_m)
-        marker.points = _point_messages(points[_evenly(len(points), limit)])
-        return marker
-
-    def _label(self, head: Header, number: int, colour: ColorRGBA, box: OrientedBox, score: float) -> Marker:
-        marker = _marker(head, LABEL, number, Marker.TEXT_VIEW_FACING, colour)
-        marker.scale = Vector3(z=self._text_height_m)
-        above = box.center + box.T_world_box[:3, 2] * (box.size[2] / 2 + self._text_height_m)
-        marker.pose.position = _point_messages(above[None])[0]
-        marker.text = f"#{number} {score:.2f}"
-        return marker
-
-
-def _marker(head: Header, kind: str, number: int, shape: int, colour: ColorRGBA) -> Marker:
-    pose = Pose(orientation=Quaternion(w=1.0))
-    return Marker(header=head, ns=kind, id=number, type=shape, action=Marker.ADD, pose=pose, color=colour)
+    def _shapes(
+        self, number: int, score: float, colour: Colour, points: Float32[np.ndarray, "N 3"], limit: int
+    ) -> list[MarkerShape]:
+        box = oriented_box(points, self._up)
+        edges = box.corners()[EDGES.reshape(-1)]
+        few = points[_evenly(len(points), limit)]
+        x, y, z = (box.center + box.T_world_box[:3, 2] * (box.size[2] / 2 + self._text_height_m)).tolist()
+        line, dot, letter = self._line_width_m, self._point_size_m, self._text_height_m
+        add = Marker.ADD
+        return [
+            MarkerShape(BOX, number, add, Marker.LINE_LIST, scale=(line, 0.0, 0.0), colour=colour, points=edges),
+            MarkerShape(POINTS, number, add, Marker.POINTS, scale=(dot, dot, 0.0), colour=colour, points=few),
+            MarkerShape(
+                LABEL,
+                number,
+                add,
+                Marker.TEXT_VIEW_FACING,
+                position=(x, y, z),
+                scale=(0.0, 0.0, letter),
+                colour=colour,
+                text=f"#{number} {score:.2f}",
+            ),
+        ]
 
 
 def _evenly(count: int, limit: int) -> slice | np.ndarray:
     """Which of ``count`` points to keep so that at most ``limit`` are left; always the same ones."""
     return slice(None) if count <= limit else np.arange(limit) * count // limit
-
-
-def _point_messages(points: Float[np.ndarray, "N 3"]) -> list[Point]:
-    return [Point(x=x, y=y, z=z) for x, y, z in points.tolist()]
-
-
-def _colour(rgb: Float32[np.ndarray, "3"]) -> ColorRGBA:
-    r, g, b = rgb.tolist()
-    return ColorRGBA(r=r, g=g, b=b, a=1.0)

@@ -89,3 +89,46 @@ def smallest_rectangle(hull):  # type: ignore[no-untyped-def]
         if area < best_area * (1 - 1e-9) or (area <= best_area * (1 + 1e-9) and length > best_length):
             best_area, best_length, best_c, best_s = area, length, c, s
     return best_c, best_s
+
+
+@njit(cache=True, nogil=True)
+def upright_box(points, basis):  # type: ignore[no-untyped-def]
+    """The turn (cos, sin) about ``basis``' third axis that the smallest box has, and its extent (2, 3) on its axes.
+
+    ``points`` (N, 3) and the extent are relative to the first point: far from the origin, squares of coordinates would
+    lose the millimetres. The longer side comes first; of its two directions the one within 90 degrees of the first
+    axis is taken.
+    """
+    local = np.empty((3, len(points)))
+    for axis in range(3):
+        x, y, z = basis[0, axis], basis[1, axis], basis[2, axis]
+        for index in range(len(points)):
+            local[axis, index] = (
+                x * (np.float64(points[index, 0]) - np.float64(points[0, 0]))
+                + y * (np.float64(points[index, 1]) - np.float64(points[0, 1]))
+                + z * (np.float64(points[index, 2]) - np.float64(points[0, 2]))
+            )
+    c, s = _turn_of_box(local)
+    extent = np.empty((2, 3))
+    along = c * local[0] + s * local[1]
+    across = c * local[1] - s * local[0]
+    extent[0, 0], extent[1, 0] = along.min(), along.max()
+    extent[0, 1], extent[1, 1] = across.min(), across.max()
+    extent[0, 2], extent[1, 2] = local[2].min(), local[2].max()
+    return c, s, extent
+
+
+@njit(cache=True, nogil=True)
+def _turn_of_box(plane):  # type: ignore[no-untyped-def]
+    outer = outer_points(plane)
+    second = outer[np.argsort(plane[1][outer])]
+    order = second[np.argsort(plane[0][second], kind="mergesort")]  # stable: by the first axis, then by the second
+    hull = convex_hull(np.stack((plane[0][order], plane[1][order]), axis=1))
+    c, s = smallest_rectangle(hull)
+    along = c * hull[:, 0] + s * hull[:, 1]
+    across = c * hull[:, 1] - s * hull[:, 0]
+    if across.max() - across.min() > along.max() - along.min():
+        c, s = -s, c
+    if c < 0 or (c == 0 and s < 0):
+        c, s = -c, -s
+    return c, s
