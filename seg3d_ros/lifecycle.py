@@ -11,6 +11,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from seg3d_core.errors import Seg3dError
+from seg3d_ros.core_log import speak_for_core
 from seg3d_ros.health import Health
 from seg3d_ros.parameters import Parameters
 from seg3d_ros.settings import NodeConfig
@@ -32,6 +33,7 @@ class ManagedNode(LifecycleNode, ABC, Generic[ConfigT]):
 
     def __init__(self, name: str, config_class: type[ConfigT]) -> None:
         super().__init__(name)
+        speak_for_core(self.get_logger())
         self.health = Health(lambda: self.get_clock().now().nanoseconds, self.get_logger())
         self.state = "unconfigured"
         self._given = Parameters(self, config_class, lambda: self.state != "unconfigured", self._set_config)
