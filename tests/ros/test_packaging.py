@@ -68,8 +68,8 @@ def test_lock_satisfies_every_requirement(metadata: dict[str, Any], python: str,
             assert requirement.specifier.contains(pin), f"{text}: the lock has {pin}"
 
 
-NEURAL_PACKAGES = ("sparse", "segment3d")
-"""Only these may import what the extra ``torch`` brings."""
+NEURAL_PACKAGES = ("point_ops", "sparse", "segment3d")
+"""Only these may import what the extra ``torch`` brings, and Triton, which comes with PyTorch for CUDA."""
 
 
 def imported_modules(package: str) -> Iterator[tuple[str, Path]]:
@@ -85,7 +85,7 @@ def imported_modules(package: str) -> Iterator[tuple[str, Path]]:
 @pytest.mark.parametrize("package", ["seg3d_core", "seg3d_ros"])
 def test_every_import_is_declared(metadata: dict[str, Any], package: str) -> None:
     required = {canonicalize_name(Requirement(text).name) for text in metadata["install_requires"]}
-    neural = {canonicalize_name(Requirement(text).name) for text in metadata["extras_require"]["torch"]}
+    neural = {canonicalize_name(Requirement(text).name) for text in metadata["extras_require"]["torch"]} | {"triton"}
     wheels = {Requirement(text).name.removeprefix("ros-") for text in metadata["extras_require"]["ros"]}
     manifest = ElementTree.parse(ROOT / "package.xml")
     rosdep = {str(element.text) for element in manifest.iter("exec_depend")}
@@ -95,7 +95,7 @@ def test_every_import_is_declared(metadata: dict[str, Any], package: str) -> Non
         if name in rosdep:
             assert name in OPTIONAL_ROS or name.replace("_", "-") in wheels, f"{file}: no wheel of {name} is asked for"
         else:
-            allowed = required | neural if file.parent.name in NEURAL_PACKAGES else required
+            allowed = required | neural if file.relative_to(ROOT / package).parts[0] in NEURAL_PACKAGES else required
             known = canonicalize_name(DISTRIBUTION_OF.get(name, name)) in allowed
             assert known, f"{file} imports {name}, which setup.py does not require"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from seg3d_core.errors import InputError  # noqa: E402
-from seg3d_core.segment3d.queries import farthest_on_device, query_voxels, tie_order  # noqa: E402
+from seg3d_core.segment3d.queries import query_voxels  # noqa: E402
 
 
 def _reduce_by_halves(best, best_row):
@@ -68,20 +68,6 @@ def test_more_voxels_than_threads():
     voxels = _voxels(3, 1500, 8)
     assert len(voxels) > 1000
     assert query_voxels(torch.from_numpy(voxels), 60).tolist() == _slow_released(voxels, 60)
-
-
-@given(seed=st.integers(0, 2**31), count=st.integers(1, 200))
-def test_the_version_for_devices_is_the_compiled_one(seed, count):
-    voxels = torch.from_numpy(_voxels(seed, count, 4))
-    squared = torch.full((len(voxels),), torch.inf)
-    squared[(voxels == 0).all(dim=1)] = -torch.inf
-    on_device = farthest_on_device(voxels.float(), squared, 30)
-    assert on_device.tolist() == query_voxels(voxels, 30, "lowest_index").tolist()
-
-
-def test_the_order_among_equals_is_a_permutation_that_starts_with_row_0():
-    order = tie_order(10, torch.device("cpu"))
-    assert order.tolist() == [0, 8, 4, 2, 6, 1, 9, 5, 3, 7]
 
 
 def test_the_origin_is_only_ever_the_first():
