@@ -11,30 +11,28 @@ Products are exact to their type (float32 is never rounded to TF32) and summed i
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
 
 @triton.jit(do_not_specialize=["kernel_volume", "has_residual"])
 def convolve_tiles(
-    features: Any,
-    weights: Any,
-    bias: Any,
-    residual: Any,
-    result: Any,
-    input_rows: Any,
-    kernel_rows: Any,
-    kernel_row_counts: Any,
-    output_rows: Any,
-    in_channels: Any,
-    out_channels: Any,
-    padded_in: Any,
-    padded_out: Any,
-    kernel_volume: Any,
-    has_residual: Any,
-    floor: Any,
+    features: tl.tensor,
+    weights: tl.tensor,
+    bias: tl.tensor,
+    residual: tl.tensor,
+    result: tl.tensor,
+    input_rows: tl.tensor,
+    kernel_rows: tl.tensor,
+    kernel_row_counts: tl.tensor,
+    output_rows: tl.tensor,
+    in_channels: tl.tensor,
+    out_channels: tl.tensor,
+    padded_in: tl.tensor,
+    padded_out: tl.tensor,
+    kernel_volume: tl.tensor,
+    has_residual: tl.tensor,
+    floor: tl.tensor,
     ROWS: tl.constexpr,
     WIDE: tl.constexpr,
     NARROW: tl.constexpr,
@@ -83,20 +81,20 @@ def convolve_tiles(
 
 @triton.jit(do_not_specialize=["kernel_volume", "has_residual"])
 def convolve_few_channels(
-    features: Any,
-    weights: Any,
-    bias: Any,
-    residual: Any,
-    result: Any,
-    input_rows: Any,
-    kernel_rows: Any,
-    kernel_row_counts: Any,
-    output_rows: Any,
-    out_channels: Any,
-    padded_out: Any,
-    kernel_volume: Any,
-    has_residual: Any,
-    floor: Any,
+    features: tl.tensor,
+    weights: tl.tensor,
+    bias: tl.tensor,
+    residual: tl.tensor,
+    result: tl.tensor,
+    input_rows: tl.tensor,
+    kernel_rows: tl.tensor,
+    kernel_row_counts: tl.tensor,
+    output_rows: tl.tensor,
+    out_channels: tl.tensor,
+    padded_out: tl.tensor,
+    kernel_volume: tl.tensor,
+    has_residual: tl.tensor,
+    floor: tl.tensor,
     ROWS: tl.constexpr,
     WIDE: tl.constexpr,
     NARROW: tl.constexpr,
@@ -133,15 +131,15 @@ def convolve_few_channels(
 
 @triton.jit
 def finish(
-    total: Any,
-    bias: Any,
-    residual: Any,
-    result: Any,
-    rows: Any,
-    columns: Any,
-    out_channels: Any,
-    has_residual: Any,
-    floor: Any,
+    total: tl.tensor,
+    bias: tl.tensor,
+    residual: tl.tensor,
+    result: tl.tensor,
+    rows: tl.tensor,
+    columns: tl.tensor,
+    out_channels: tl.tensor,
+    has_residual: tl.tensor,
+    floor: tl.tensor,
 ) -> None:
     """Add bias and residual, raise to ``floor`` (0 for ReLU, else minus infinity; NaN stays NaN), write."""
     mask = (rows >= 0)[:, None] & (columns < out_channels)[None, :]

@@ -127,14 +127,15 @@ class Launcher:
         for elements in (features.numel(), result.numel(), tiles.input_rows.numel()):
             if elements > _ELEMENTS:
                 raise InputError(f"a layer has {elements} elements, the limit is {_ELEMENTS}: use fewer voxels at once")
+        if tiles.output_count == 0:
+            return result
         tile = choose_tile(tiles.shape, weights.in_channels, weights.out_channels, features.dtype, self.processors)
         kernel, integers, sizes = self._variant(weights, tile)
         added = result if residual is None else residual.contiguous()
         pointers = [features.contiguous(), weights.kernel, weights.bias, added, result, *tiles.tensors]
         grid = (tiles.shape[0], tile.columns(weights.out_channels))
-        if tiles.output_count:
-            with self._current():
-                kernel[grid](*pointers, *integers, int(residual is not None), floor, **sizes)
+        with self._current():
+            kernel[grid](*pointers, *integers, int(residual is not None), floor, **sizes)
         return result
 
     def _variant(self, weights: Weights, tile: Tile) -> tuple[Any, tuple[int, ...], dict[str, int]]:
