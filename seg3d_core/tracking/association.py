@@ -73,19 +73,25 @@ class IdTracker:
             self._frame_id = instances.cloud.frame_id
         seen, point_to_key = np.unique(point_keys, return_inverse=True)
         found = _voxels_of(instances.masks, point_to_key, len(seen))
-        ids = self._match(found, seen)
+        known = [_places(track.keys, seen) for track in self._tracks]
+        ids = self._match(found, seen, [places for places, _ in known])
         self._name_new(ids, found, instances.scores)
-        self._remember(ids, found, seen)
+        self._remember(ids, found, seen, [there for _, there in known])
         return replace(instances, instance_ids=ids)
 
-    def _match(self, found: list[VoxelSet], seen: Int64[np.ndarray, " V"]) -> Int32[np.ndarray, " Q"]:
-        """Ids of the tracks that instances continue, 0 for new ones. ``found`` are positions in ``seen``."""
+    def _match(
+        self, found: list[VoxelSet], seen: Int64[np.ndarray, " V"], known: list[VoxelSet]
+    ) -> Int32[np.ndarray, " Q"]:
+        """Ids of the tracks that instances continue, 0 for new ones.
+
+        Positions in ``seen`` are what instances have (``found``) and what is there of each track (``known``).
+        """
         ids = np.zeros(len(found), np.int32)
         if not found or not self._tracks:
             return ids
-        known = [_places(track.keys, seen)[0] for track in self._tracks]
-        before = np.unique(np.concatenate([self._seen, *(track.keys for track in self._tracks)]))
-        was_seen = np.isin(seen, before, assume_unique=True)
+        was_seen = np.zeros(len(seen), bool)
+        for places in (_places(self._seen, seen)[0], *known):
+            was_seen[places] = True
         overlap = _Overlap.between(known, [keys[was_seen[keys]] for keys in found], len(seen))
         smaller = np.minimum.outer([len(track.keys) for track in self._tracks], [len(keys) for keys in found])
         rank = _canonical_order(found)
@@ -106,11 +112,18 @@ class IdTracker:
                 ids[row] = self._next_id
                 self._next_id += 1
 
-    def _remember(self, ids: Int32[np.ndarray, " Q"], found: list[VoxelSet], seen: Int64[np.ndarray, " V"]) -> None:
+    def _remember(
+        self,
+        ids: Int32[np.ndarray, " Q"],
+        found: list[VoxelSet],
+        seen: Int64[np.ndarray, " V"],
+        there: list[Bool[np.ndarray, " _"]],
+    ) -> None:
+        """Keep the tracks that go on. ``there`` says which voxels of each track are in ``seen``."""
         now = {int(instance_id): seen[keys] for instance_id, keys in zip(ids, found, strict=True)}
         tracks = []
-        for track in self._tracks:
-            out_of_view = track.keys[~_places(track.keys, seen)[1]]
+        for track, in_view in zip(self._tracks, there, strict=True):
+            out_of_view = track.keys[~in_view]
             if track.instance_id in now:
                 keys = np.union1d(out_of_view, now.pop(track.instance_id))
                 tracks.append(_Track(track.instance_id, keys))

@@ -55,11 +55,12 @@ def id_rows(results: Sequence[Result]) -> list[Row]:
 def age_rows(results: Sequence[Result]) -> list[Row]:
     """How old the data was when its result arrived, and whether that grew."""
     ages = np.array([result.age_s for result in results])
-    half = len(ages) // 2
     rows = [("age on arrival", f"{np.median(ages):.2f} s median, {np.percentile(ages, 95):.2f} s p95")]
-    if half:
-        halves = f"{np.median(ages[:half]):.2f} / {np.median(ages[half:]):.2f} s"
-        rows.append(("age, first / second half", halves))
+    if len(ages) >= 4:
+        quarters = [float(np.median(part)) for part in np.array_split(ages, 4)]
+        medians = " / ".join(f"{age:.2f}" for age in quarters)
+        ratio = quarters[3] / quarters[1] if quarters[1] > 0 else np.inf
+        rows.append(("age, by quarter of the run", f"{medians} s median; last / second {ratio:.2f}"))
     return rows
 
 
