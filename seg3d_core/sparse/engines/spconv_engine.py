@@ -128,9 +128,10 @@ class _Down(_Product):
     ) -> Float[torch.Tensor, "W Cout"]:
         # The package refuses to use the pairs of such a layer again in another one.
         result = self.layer(self.level(maps, stride).tensor(self.package, features, {}))
-        coarse = maps.cached((SpconvEngine.name, stride, to_stride), lambda: _Coarse.of(result))
-        same = coarse.tensor.indices.equal(result.indices)
-        return cast(torch.Tensor, result.features).index_select(0, coarse.places if same else _places(result))
+        # Its order of rows may be another one each time.
+        coarse = _Coarse.of(result)
+        maps.cached((SpconvEngine.name, stride, to_stride), lambda: coarse)
+        return cast(torch.Tensor, result.features).index_select(0, coarse.places)
 
 
 class _Up(_Product):
@@ -147,11 +148,11 @@ class _Up(_Product):
 
     def _probed(self, fine: _Level, like: Float[torch.Tensor, "W C"]) -> _Coarse:
         """The pairs, where no layer has gone down from the finer level."""
-        layer = self.package.SparseConv3d(
-            _PROBE_CHANNELS, _PROBE_CHANNELS, 2, stride=2, bias=False, indice_key=_PAIRS, algo=self.layer.algo
-        )
+        with torch.device("meta"):
+            layer = self.package.SparseConv3d(_PROBE_CHANNELS, _PROBE_CHANNELS, 2, 2, bias=False, indice_key=_PAIRS)
+        layer.weight = torch.nn.Parameter(like.new_zeros(layer.weight.shape), requires_grad=False)
         zeros = like.new_zeros(len(fine.indices), _PROBE_CHANNELS)
-        return _Coarse.of(layer.to(like).eval()(fine.tensor(self.package, zeros, {})))
+        return _Coarse.of(layer.eval()(fine.tensor(self.package, zeros, {})))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +202,7 @@ class _Coarse:
     @classmethod
     def of(cls, result: Any) -> _Coarse:
         """The level that a layer's output lies on; the output itself is not kept."""
-        return cls(result.replace_feature(result.features[:, :0]), _places(result))
+        return cls(result.replace_feature(result.features.new_empty(len(result.features), 0)), _places(result))
 
 
 def _places(result: Any) -> Int64[torch.Tensor, " W"]:
