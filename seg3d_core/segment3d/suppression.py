@@ -16,8 +16,8 @@ def suppressed(proposals: Proposals, max_iou: float, max_containment: float = 1.
     """Those without a better one that is almost the same (non-maximum suppression), best first as given.
 
     From the best on, a proposal stays unless one that stayed before it has an intersection over union with it above
-    ``max_iou``, or holds a share of it above ``max_containment``; 1 switches either off. Exact. Linear in the pairs of
-    proposals that share a row, times the rows they share.
+    ``max_iou``, or holds a share of it above ``max_containment``; 1 switches either off. Exact: shared rows are counted
+    row by row, or with bits where rows are in many proposals, whichever takes less.
     """
     offsets, members = proposals.offsets, proposals.members
     degree = degrees(members, proposals.num_rows)

@@ -148,7 +148,7 @@ def test_suppression(scene: Scene, compare: Callable[..., None]) -> None:
         lambda: dense_kept(masks),
         at_least=2,
         bound=f"reads {found.members.nbytes / 1e6:.0f} MB",
-        rounds=5,
+        rounds=3,
     )
 
 
@@ -164,7 +164,7 @@ def test_smoothing(scene: Scene, compare: Callable[..., None]) -> None:
         lambda: dense_smoothed(masks, scene.superpoints),
         at_least=3,
         bound=f"reads and writes {found.members.nbytes / 1e6:.0f} MB",
-        rounds=5,
+        rounds=3,
     )
 
 
@@ -180,7 +180,7 @@ def test_everything(scene: Scene, rule: str, compare: Callable[..., None]) -> No
         lambda: dense_postprocess(scene),
         at_least=2,
         bound=f"reads {scene.mask_logits.nbytes / 1e6:.0f} MB of logits",
-        rounds=5,
+        rounds=3,
     )
 
 
@@ -193,5 +193,5 @@ def test_after_the_proposals(scene: Scene, compare: Callable[..., None]) -> None
         "proposing them",
         lambda: propose(scene.class_logits, scene.mask_logits, scene.xyz, robot),
         bound=f"reads {found.members.nbytes / 1e6:.0f} MB",
-        rounds=5,
+        rounds=3,
     )
