@@ -162,7 +162,7 @@ def test_smoothing(scene: Scene, compare: Callable[..., None]) -> None:
         lambda: smoothed(found, scene.superpoints),
         "bincount, mask by mask",
         lambda: dense_smoothed(masks, scene.superpoints),
-        at_least=3,
+        at_least=2,
         bound=f"reads and writes {found.members.nbytes / 1e6:.0f} MB",
         rounds=3,
     )
