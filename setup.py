@@ -45,6 +45,8 @@ setup(
         "numpy>=1.26",
         "scipy>=1.15",
         "numba>=0.61",
+        # Numba's compiler, whose own language the innermost loops of sparse products are written in.
+        "llvmlite",
         "open3d>=0.20",
         "pillow>=10",
         "pyyaml>=6",
