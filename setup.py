@@ -80,7 +80,7 @@ setup(
                 "visualization-msgs",
             )
         ],
-        # Nothing needs it yet. Any build will do, so ./run keeps the one that is there and it is not in the lock.
+        # For networks. Any build will do, so ./run keeps the one that is there and it is not in the lock.
         "torch": ["torch>=2.6"],
         "test": [
             "pytest",
