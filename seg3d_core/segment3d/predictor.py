@@ -150,27 +150,25 @@ class Segment3D:
         return cloud_superpoints(replace(cloud, points=scaled(cloud.points, scale), viewpoint=viewpoint), config)
 
     def _within_memory(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None) -> Proposals:
-        found = self._proposals(voxels, segments)
-        if found is None:
-            failed = min(self._budget, len(voxels))
-            self._budget = max(failed // 2, _LEAST_BUDGET)
-            _LOGGER.warning(
-                "memory of %s ran out with %d voxels: going on with tiles of at most %d",
-                self.device,
-                failed,
-                self._budget,
-            )
-            found = self._proposals(voxels, segments)
+        """What is found; where memory runs out, with half as many voxels at once, and from then on if that went well."""
+        found = self._proposals(voxels, segments, self._budget)
+        if found is not None:
+            return found
+        failed = min(self._budget, len(voxels))
+        smaller = max(failed // 2, _LEAST_BUDGET)
+        _LOGGER.warning("memory of %s ran out with %d voxels: trying tiles of at most %d", self.device, failed, smaller)
+        found = self._proposals(voxels, segments, smaller)
         if found is None:
             raise InputError(
-                f"memory of {self.device} ran out with {len(voxels)} voxels, and again in tiles of {self._budget}: "
+                f"memory of {self.device} ran out with {failed} voxels, and again in tiles of {smaller}: "
                 "lower max_voxels or num_queries"
             )
+        self._budget = smaller
         return found
 
-    def _proposals(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None) -> Proposals | None:
-        """What is found on the voxels, or None if memory of the device runs out."""
-        tiling = TilingConfig.build({"max_voxels": self._budget, "overlap_m": self.settings.overlap_m})
+    def _proposals(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None, budget: int) -> Proposals | None:
+        """What is found on the voxels, ``budget`` of them at once, or None if memory of the device runs out."""
+        tiling = TilingConfig.build({"max_voxels": budget, "overlap_m": self.settings.overlap_m})
         try:
             return segment_in_tiles(voxels.xyz, lambda rows: self._tile(voxels, segments, rows), tiling)
         except torch.OutOfMemoryError:
