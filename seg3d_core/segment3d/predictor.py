@@ -150,7 +150,7 @@ class Segment3D:
         return cloud_superpoints(replace(cloud, points=scaled(cloud.points, scale), viewpoint=viewpoint), config)
 
     def _within_memory(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None) -> Proposals:
-        """What is found; where memory runs out, with half as many voxels at once, and from then on if that went well."""
+        """What is found; where memory runs out, with half as many voxels at once, and ever after if that went well."""
         found = self._proposals(voxels, segments, self._budget)
         if found is not None:
             return found
