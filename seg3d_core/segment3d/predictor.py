@@ -51,7 +51,7 @@ class Segment3D:
 
     Deterministic on the CPU: same cloud, same result. What order the points have matters as far as it did in the
     original: the first point of a voxel stands for it, the voxel that comes first is the first query, and of equally
-    far voxels the order decides which one is the next. Moving the cloud by a multiple of 16 voxels changes nothing.
+    far voxels the order decides which one is the next. Moving the cloud by a multiple of 16 voxels changes roundings.
 
     Args:
         network: its weights are copied, later training does not show; it stays where it is.
