@@ -27,9 +27,9 @@ def maps(draw: st.DrawFn) -> KernelMap:
     volume = draw(st.sampled_from([1, 3, 8]))
     input_rows, output_rows = [], []
     for _ in range(volume):
-        length = draw(st.integers(0, min(outputs, 30))) if inputs else 0
+        length = draw(st.integers(0, min(inputs, outputs, 30)))
         output_rows.append(torch.randperm(outputs, generator=generator)[:length])
-        input_rows.append(torch.randint(max(inputs, 1), (length,), generator=generator))
+        input_rows.append(torch.randperm(inputs, generator=generator)[:length])
     if inputs == outputs and draw(st.booleans()):
         input_rows[0] = output_rows[0] = torch.zeros(0, dtype=torch.int64)
         return KernelMap(input_rows, output_rows, inputs, outputs, identity=0)
