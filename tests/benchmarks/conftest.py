@@ -88,7 +88,7 @@ def compare(request: pytest.FixtureRequest) -> Callable[..., None]:
 def room_voxels() -> Callable[[int], np.ndarray]:
     """``room_voxels(count)``: sorted voxels (batch 0, x, y, z) of walls, floor and boxes.
 
-    They are turned against the axes, with 1 mm of noise; about 12 of the 27 places around a voxel are occupied.
+    They are turned against the axes, with 1 mm of noise; about 16 of the 27 places of a kernel are occupied.
     """
 
     def make(count: int) -> np.ndarray:
