@@ -328,7 +328,7 @@ class Segment3DSettings(Config):
         0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m (after coordinate_scale)."
     )
     score_threshold: float = Field(
-        0.0, ge=0, le=1, description="Instances need a confidence above this; the rules may ask for more."
+        0.0, ge=0, le=1, description="Instances need a confidence above this; 0: what the rules ask for."
     )
     postprocess: Literal["robot", "released", "paper", "pseudo_masks"] = Field(
         "robot",

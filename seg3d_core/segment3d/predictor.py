@@ -212,7 +212,7 @@ def _on_device(network: Segment3DNetwork, device: torch.device) -> Segment3DNetw
 
 def _rule(settings: Segment3DSettings) -> PostprocessConfig:
     rule = POSTPROCESS_RULES[settings.postprocess]
-    return rule.model_copy(update={"min_score": max(rule.min_score, settings.score_threshold)})
+    return rule.model_copy(update={"min_score": settings.score_threshold or rule.min_score})
 
 
 def _array(values: torch.Tensor) -> Float32[np.ndarray, "Q _"]:

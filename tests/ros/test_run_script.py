@@ -99,6 +99,23 @@ def test_a_gpu_gets_the_plain_build() -> None:
     assert result.stdout.split() == ["pip", "torch==2.13.0"]
 
 
+@pytest.mark.parametrize(
+    ("torch", "triton", "installs"),
+    [
+        ("2.13.0+cpu", "", True),
+        ("2.13.0+cpu", "3.7.1", False),
+        ("2.13.0", "", False),
+        ("2.9.1+cpu", "", False),
+        ("", "", False),
+    ],
+)
+def test_triton_is_installed_for_tests_beside_our_cpu_build(torch: str, triton: str, installs: bool) -> None:
+    versions = f'version_of() {{ case $1 in torch) v="{torch}" ;; *) v="{triton}" ;; esac; echo $v; [ -n "$v" ]; }}'
+    result = bash(f'{versions}; pip_install() {{ echo "pip $*"; }}; install_triton')
+    assert result.returncode == 0
+    assert ("triton==3.7.1" in result.stdout) == installs
+
+
 def test_missing_system_packages_are_named_with_the_command() -> None:
     result = bash('id() { echo 1000; }; system_packages "Open3D: libGL.so.1: no such file" libgl1 libegl1')
     assert result.returncode == 2

@@ -19,18 +19,15 @@ _CLASSES = {
     "spconv": "SpconvEngine",
 }
 
-_INSTALL = {
-    "triton": "pip install triton (CUDA builds of PyTorch bring it along)",
-    "minkowski": "build MinkowskiEngine 0.5.4 from source: it has no wheels",
-    "spconv": "pip install spconv-cu126, or the one for your CUDA release",
-}
+TRITON_CAPABILITY = (8, 0)
+"""Least compute capability whose tensor cores Triton uses: Ampere, and Orin among the Jetsons."""
 
 ENGINES = ("auto", *_CLASSES)
 """Names that ``choose_engine`` knows."""
 
 
 def choose_engine(name: str, device: torch.device) -> Engine:
-    """The engine of that name for ``device``; ``auto`` is triton on CUDA where it imports, torch otherwise.
+    """The engine of that name for ``device``; ``auto`` is triton on CUDA where it runs, torch otherwise.
 
     Raises:
         ConfigError: the name is unknown, or the engine's library is not installed or not for this device.
@@ -38,14 +35,11 @@ def choose_engine(name: str, device: torch.device) -> Engine:
     """
     _check_device(device)
     if name == "auto":
-        name = "triton" if device.type == "cuda" and _is_importable("triton") else "torch"
+        name = "triton" if _runs_triton(device) else "torch"
         _LOGGER.info("sparse convolutions on %s by the engine %s", device, name)
     if name not in _CLASSES:
         raise ConfigError(f"engine {name!r} is unknown; known are {', '.join(ENGINES)}")
-    try:
-        module = importlib.import_module(f"seg3d_core.sparse.engines.{name}_engine")
-    except ImportError as error:
-        raise ConfigError(f"engine {name!r} is not available ({error}): {_INSTALL.get(name, '')}") from error
+    module = importlib.import_module(f"seg3d_core.sparse.engines.{name}_engine")
     engine: Engine = getattr(module, _CLASSES[name])(device)
     return engine
 
@@ -59,9 +53,11 @@ def _check_device(device: torch.device) -> None:
         raise DeviceError(f"{device} was asked for, there are {torch.cuda.device_count()} CUDA devices")
 
 
-def _is_importable(library: str) -> bool:
+def _runs_triton(device: torch.device) -> bool:
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < TRITON_CAPABILITY:
+        return False
     try:
-        importlib.import_module(library)
+        importlib.import_module("triton")
     except ImportError:
         return False
     return True

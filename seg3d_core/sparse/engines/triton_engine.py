@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 
 from seg3d_core.errors import ConfigError
+from seg3d_core.sparse.engines.choice import TRITON_CAPABILITY
 from seg3d_core.sparse.engines.interface import FusedConvolution, Step
 from seg3d_core.sparse.engines.packages import Abilities, Kernel, imported
 from seg3d_core.sparse.engines.triton_layers import Launcher, Layer, Weights
@@ -15,9 +16,6 @@ from seg3d_core.sparse.engines.triton_maps import tiles_of
 from seg3d_core.sparse.tensor import SparseTensor
 
 _INSTALL = "pip install triton==3.7.1 (Linux; that is what PyTorch 2.13 is made for, whose CUDA builds bring it along)"
-
-_CAPABILITY = (8, 0)
-"""Least compute capability whose tensor cores Triton uses: Ampere, and Orin among the Jetsons."""
 
 
 class TritonEngine:
@@ -72,9 +70,9 @@ def _processors(device: torch.device) -> int:
     if device.type != "cuda":
         raise ConfigError(f"engine triton runs on CUDA devices, {device} was asked for")
     properties = torch.cuda.get_device_properties(device)
-    if (properties.major, properties.minor) < _CAPABILITY:
+    if (properties.major, properties.minor) < TRITON_CAPABILITY:
         raise ConfigError(
-            f"engine triton needs compute capability {_CAPABILITY[0]}.{_CAPABILITY[1]} or later, "
+            f"engine triton needs compute capability {TRITON_CAPABILITY[0]}.{TRITON_CAPABILITY[1]} or later, "
             f"{properties.name} has {properties.major}.{properties.minor}"
         )
     return int(properties.multi_processor_count)

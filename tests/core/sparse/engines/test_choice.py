@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="the sparse engine needs PyTorch")
 
 from seg3d_core.errors import ConfigError, DeviceError  # noqa: E402
+from seg3d_core.sparse.engines import choice  # noqa: E402
 from seg3d_core.sparse.engines.choice import choose_engine  # noqa: E402
 from seg3d_core.sparse.engines.interface import Engine, PreparesMaps  # noqa: E402
+from seg3d_core.sparse.engines.torch_engine import TorchEngine  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -31,9 +35,43 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_a_missing_library_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "seg3d_core.sparse.engines.spconv_engine", None)
-    with pytest.raises(ConfigError, match=r"engine 'spconv' is not available .*pip install spconv-cu126"):
-        choose_engine("spconv", CPU)
+    for name, package, remedy in (
+        ("triton", "triton", "pip install triton"),
+        ("minkowski", "MinkowskiEngine", "python setup.py install"),
+    ):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(ConfigError, match=rf"(?s){name}.*{remedy}"):
+            choose_engine(name, CPU)
+
+
+class Named(TorchEngine):
+    """An engine that tells by its name which one was asked for."""
+
+    @classmethod
+    def maker(cls, name: str) -> Callable[[torch.device], Named]:
+        def make(device: torch.device) -> Named:
+            engine = cls(device)
+            engine.name = name
+            return engine
+
+        return make
+
+
+@pytest.mark.parametrize(("capability", "chosen"), [((7, 5), "torch"), ((8, 7), "triton"), ((12, 0), "triton")])
+def test_the_choice_on_cuda_goes_by_what_the_device_can(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], chosen: str
+) -> None:
+    asked: list[str] = []
+
+    def import_module(name: str) -> object:
+        asked.append(name)
+        return SimpleNamespace(TritonEngine=Named.maker("triton"), TorchEngine=Named.maker("torch"))
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(choice.importlib, "import_module", import_module)
+    assert choose_engine("auto", torch.device("cuda")).name == chosen
+    assert asked[-1] == f"seg3d_core.sparse.engines.{chosen}_engine"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
