@@ -19,7 +19,13 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-OPTIONAL = {"seg3d_core.point_ops": "torch", "seg3d_core.sparse": "torch", "seg3d_core.segment3d": "torch"}
+OPTIONAL = {
+    "seg3d_core.checkpoints": "torch",
+    "seg3d_core.point_ops": "torch",
+    "seg3d_core.point_sam": "torch",
+    "seg3d_core.segment3d": "torch",
+    "seg3d_core.sparse": "torch",
+}
 """Subpackages that need a library which not every installation has; without it they are not imported."""
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from seg3d_core.checkpoints.audit import load_weights, shortened
 from seg3d_core.config import Segment3DConfig
 from seg3d_core.errors import CheckpointError, ConfigError
 from seg3d_core.segment3d.archives import read_archive
@@ -16,33 +16,6 @@ from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.saving import SUFFIX, check_card, read_safetensors
 
 _PREFIX = "model."
-_SHOWN = 8
-"""Names of each kind in the report of a misfit."""
-
-
-@dataclass(frozen=True)
-class KeyAudit:
-    """How the tensors of a file fit a network.
-
-    Attributes:
-        missing: parameters of the network that the file lacks.
-        unexpected: tensors of the file that the network has no place for.
-        misshaped: ``name: (shape in the file) instead of (shape in the network)``.
-    """
-
-    missing: list[str]
-    unexpected: list[str]
-    misshaped: list[str]
-
-    @property
-    def fits(self) -> bool:
-        """Whether every tensor has its place and every place its tensor."""
-        return not (self.missing or self.unexpected or self.misshaped)
-
-    def report(self) -> str:
-        """One line per kind of misfit, long lists cut short."""
-        kinds = (("missing", self.missing), ("unexpected", self.unexpected), ("mis-shaped", self.misshaped))
-        return "\n".join(f"{len(names)} {kind}: {_shortened(names)}" for kind, names in kinds if names)
 
 
 def load_network(path: str | Path, config: Segment3DConfig | None = None) -> Segment3DNetwork:
@@ -80,7 +53,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} holds no state dict")
     odd = [str(name) for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if odd:
-        raise CheckpointError(f"{path} holds no state dict: {_shortened(odd)} are no tensors")
+        raise CheckpointError(f"{path} holds no state dict: {shortened(odd)} are no tensors")
     weights = {name: value for name, value in state.items() if not name.startswith("criterion.")}
     if all(name.startswith(_PREFIX) for name in weights):
         weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
@@ -115,35 +88,6 @@ def config_of(
         raise CheckpointError(f"{source} is of no Segment3D network: {error}") from error
 
 
-def audit(network: Segment3DNetwork, weights: dict[str, Tensor]) -> KeyAudit:
-    """How ``weights`` fit ``network``."""
-    own = network.state_dict()
-    misshaped = [
-        f"{name}: {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    missing = [name for name in own if name not in weights]
-    return KeyAudit(missing, [name for name in weights if name not in own], misshaped)
-
-
-def load_weights(network: Segment3DNetwork, weights: dict[str, Tensor], source: str = "the state dict") -> None:
-    """Put ``weights`` into ``network``: all of them or none.
-
-    Raises:
-        CheckpointError: tensors are missing, unexpected or mis-shaped; the message lists them.
-    """
-    found = audit(network, weights)
-    if not found.fits:
-        raise CheckpointError(f"{source} does not fit the network, nothing was loaded:\n{found.report()}")
-    network.load_state_dict(weights)
-
-
 def _block_count(weights: dict[str, Tensor], stage: int) -> int:
     pattern = re.compile(rf"backbone\.block{stage}\.\d+\.conv1\.kernel")
     return sum(pattern.fullmatch(name) is not None for name in weights)
-
-
-def _shortened(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

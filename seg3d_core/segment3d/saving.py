@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from seg3d_core.checkpoints.safetensors_files import opened
 from seg3d_core.config import Config, Segment3DConfig, Segment3DSettings
 from seg3d_core.data.atomic import atomic_path
 from seg3d_core.errors import CheckpointError, ConfigError, InputError
@@ -111,7 +109,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], ModelCard | N
     Raises:
         CheckpointError: the file is missing, damaged, or its card cannot be read.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
         return tensors, _card(file.metadata(), path)
 
@@ -124,7 +122,7 @@ def read_card(path: str | Path) -> ModelCard | None:
     """
     if Path(path).suffix != SUFFIX:
         return None
-    with _opened(path) as file:
+    with opened(path) as file:
         return _card(file.metadata(), path)
 
 
@@ -146,17 +144,6 @@ def check_card(card: ModelCard, read_off: Segment3DConfig, network: Segment3DNet
     wrong = [text for text, name in zip(wrong, said, strict=True) if said[name] != found[name]]
     if wrong:
         raise CheckpointError(f"{source}: its card contradicts its tensors, nothing was loaded: {'; '.join(wrong)}")
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged, or no safetensors file: {error}") from error
 
 
 def _card(metadata: dict[str, str] | None, path: str | Path) -> ModelCard | None:

@@ -68,7 +68,7 @@ def test_lock_satisfies_every_requirement(metadata: dict[str, Any], python: str,
             assert requirement.specifier.contains(pin), f"{text}: the lock has {pin}"
 
 
-NEURAL_PACKAGES = ("benchmark", "point_ops", "sparse", "segment3d")
+NEURAL_PACKAGES = ("benchmark", "checkpoints", "point_ops", "point_sam", "sparse", "segment3d")
 """Only these may import what the extra ``torch`` brings, and Triton, which comes with PyTorch for CUDA."""
 
 

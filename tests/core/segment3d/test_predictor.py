@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from seg3d_core.checkpoints.audit import load_weights  # noqa: E402
 from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError, DeviceError, InputError  # noqa: E402
 from seg3d_core.segment3d import predictor as module  # noqa: E402
-from seg3d_core.segment3d.checkpoint import load_weights  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
 from seg3d_core.segment3d.postprocess import postprocess  # noqa: E402
 from seg3d_core.segment3d.predictor import Segment3D  # noqa: E402

@@ -1,0 +1,69 @@
+"""Defaults of Point-SAM, each written once; beside ``config.py``, which is as long as a file should be."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from seg3d_core.config import Config, FarthestPointTies
+
+
+class PointSamConfig(Config):
+    """Widths and depths of a Point-SAM network; the defaults are those of the released checkpoint (Large)."""
+
+    patches: int = Field(512, ge=3, le=16_384, description="Patches of a cloud; free to change at any time.")
+    patch_size: int = Field(64, ge=1, le=4096, description="Points of a patch; free to change at any time.")
+    patch_channels: int = Field(512, ge=1, le=4096, description="Features of a patch before the transformer.")
+    blocks: Literal["gated", "plain"] = Field(
+        "gated",
+        description="Transformer blocks: gated (SwiGLU with inner norm, EVA02) or plain (GELU, fused attention, EVA).",
+    )
+    encoder_dim: int = Field(1024, ge=1, le=8192, description="Channels of the transformer.")
+    encoder_depth: int = Field(24, ge=1, le=100, description="Blocks of the transformer.")
+    encoder_heads: int = Field(16, ge=1, le=128, description="Attention heads; they share encoder_dim evenly.")
+    encoder_feedforward_dim: int = Field(2730, ge=1, le=32_768, description="Hidden channels of the blocks' MLPs.")
+    hidden_dim: int = Field(256, ge=2, le=4096, description="Channels of embeddings, prompts and the decoder; even.")
+    decoder_depth: int = Field(2, ge=1, le=24, description="Layers of the two-way transformer.")
+    decoder_heads: int = Field(8, ge=1, le=64, description="Attention heads; they share half of hidden_dim evenly.")
+    decoder_feedforward_dim: int = Field(2048, ge=1, le=32_768, description="Hidden channels of the decoder's MLPs.")
+    iou_hidden_dim: int = Field(256, ge=1, le=4096, description="Hidden channels of the head that predicts IoUs.")
+    farthest_point_ties: FarthestPointTies = Field(
+        "released", description="Patches stand on the farthest points: which of equally far ones is taken."
+    )
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> PointSamConfig:
+        if self.encoder_dim % self.encoder_heads:
+            raise ValueError(
+                f"encoder_dim = {self.encoder_dim}: must be a multiple of encoder_heads = {self.encoder_heads}"
+            )
+        if self.hidden_dim % (2 * self.decoder_heads):
+            raise ValueError(
+                f"hidden_dim = {self.hidden_dim}: must be a multiple of twice decoder_heads = {self.decoder_heads}"
+            )
+        return self
+
+
+def _gated(dim: int, depth: int) -> PointSamConfig:
+    """EVA02's proportions: heads of 64 channels, a gated MLP of the cost of a plain one of four times the width."""
+    return PointSamConfig.build(
+        {
+            "encoder_dim": dim,
+            "encoder_depth": depth,
+            "encoder_heads": dim // 64,
+            "encoder_feedforward_dim": dim * 8 // 3,
+        }
+    )
+
+
+POINT_SAM_PRESETS = {
+    "tiny": _gated(192, 12),
+    "small": _gated(384, 12),
+    "base": _gated(768, 12),
+    "large": PointSamConfig.build({}),
+    "giant": PointSamConfig.build(
+        {"blocks": "plain", "encoder_dim": 1408, "encoder_depth": 40, "encoder_feedforward_dim": 6144}
+    ),
+}
+"""Networks of one family: large is the released one; base and giant are the authors' others, whose weights are not."""
