@@ -38,8 +38,8 @@ def launch(graph: Graph, tmp_path: Path) -> Launch:
     """Start the launch file with arguments, in the domain of the test's graph."""
 
     def start(**arguments: object) -> Child:
-        words = {True: "true", False: "false"}
-        given = [f"{name}:={words.get(value, value)}" for name, value in arguments.items()]  # type: ignore[call-overload]
+        words = {name: str(value).lower() if isinstance(value, bool) else value for name, value in arguments.items()}
+        given = [f"{name}:={value}" for name, value in words.items()]
         command = [str(DRIVER), str(FILE), f"python:={sys.executable}", *given]
         graph.children.append(Child(command, graph.domain, tmp_path / f"launch{len(graph.children)}.log"))
         return graph.children[-1]
