@@ -14,7 +14,7 @@ optical (x right, y down, z forward), robot and world frames follow REP-103 (z u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Cloud:
         stamp_ns: time of the measurement in nanoseconds; of a fused cloud, of the newest frame in it.
         source_index: (N,) row-major position of each point in the organised cloud or image it came from, or None.
         viewpoint: where the one sensor stood that saw every point, metres in ``frame_id``; None if unknown or several.
+        known_finite: whoever made the points has looked at every coordinate; saves looking again. Not kept.
 
     Raises:
         InputError: a length disagrees with ``points``, or a coordinate (of the viewpoint, too) is not finite.
@@ -52,12 +53,19 @@ class Cloud:
     stamp_ns: int = 0
     source_index: Int64[np.ndarray, " N"] | None = None
     viewpoint: Float64[np.ndarray, "3"] | None = None
+    known_finite: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known_finite: bool) -> None:
         for name in ("rgb", "normals", "source_index"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.points):
                 raise InputError(f"cloud has {len(self.points)} points but {len(values)} rows of {name}")
+        if not known_finite:
+            self._check_points()
+        if self.viewpoint is not None and not np.isfinite(self.viewpoint).all():
+            raise InputError(f"the viewpoint of the cloud is not finite: {self.viewpoint.tolist()} m")
+
+    def _check_points(self) -> None:
         # The sum of squares is finite only if every coordinate is: one pass, no (N, 3) temporary.
         flat = self.points.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -65,8 +73,6 @@ class Cloud:
         if not np.isfinite(squares) and not np.isfinite(self.points).all():
             bad = int((~np.isfinite(self.points).all(axis=1)).sum())
             raise InputError(f"cloud has {bad} of {len(self.points)} points with NaN or infinite coordinates")
-        if self.viewpoint is not None and not np.isfinite(self.viewpoint).all():
-            raise InputError(f"the viewpoint of the cloud is not finite: {self.viewpoint.tolist()} m")
 
     def __len__(self) -> int:
         return len(self.points)

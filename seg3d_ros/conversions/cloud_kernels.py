@@ -12,35 +12,40 @@ from numba import njit
 NO_FIELD = -1
 _BLOCK = 512
 """Points that are looked at together: their bytes and their results stay in the first-level cache."""
-_EXPONENT = np.uint32(0x7F800000)
+_EXPONENT = np.int32(0x7F800000)
+"""All of these bits are set in NaN and infinity, and in no other float32."""
 _UNIT = np.float32(1 / 255)
-_U1, _U2, _U3 = np.uint64(1), np.uint64(2), np.uint64(3)
+_U1, _U2, _U3, _U4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _BYTE = np.int32(255)
 
-# Indices are unsigned, because the test for negative (from the end) indices keeps the loops from being vectorised.
+# What the compiler needs to make vectors of a loop: unsigned indices, because the test for negative (from the end)
+# ones is a branch; steps that are written down; and 32-bit integers throughout, which Numba makes 64-bit ones of
+# when it may.
 
 
 @njit(cache=True, nogil=True)
-def read_points(floats, words, height, width, row, step, x, colour, points, rgb, kept):  # type: ignore[no-untyped-def]
+def read_points(words, height, width, row, step, x, colour, points, rgb, kept):  # type: ignore[no-untyped-def]
     """Pack the points with finite coordinates; returns how many there are.
 
-    ``floats`` and ``words`` are the same flat memory as float32 and as uint32; ``row``, ``step`` and the places
-    ``x`` (y and z follow it) and ``colour`` (0x00RRGGBB, or NO_FIELD) count words. Fills the front of the flat
-    ``points`` (3 N), ``rgb`` (3 N) and, when points were dropped, of ``kept`` (N) = row-major source index.
+    ``words`` (int32) is flat memory; ``row``, ``step`` and the places ``x`` (y and z follow it) and ``colour``
+    (0x00RRGGBB, or NO_FIELD) count words. Fills the front of the flat ``points`` (3 N, bits of float32 as int32),
+    ``rgb`` (3 N, float32) and, when points were dropped, of ``kept`` (N) = row-major source index.
     """
     count = 0
-    packed = np.empty(_BLOCK, np.uint32)
-    point_words = points.view(np.uint32)
+    packed = np.empty(_BLOCK, np.int32)
     for v in range(height):
         for u in range(0, width, _BLOCK):
             size = min(_BLOCK, width - u)
             source = v * width + u
             start = v * row + u * step
-            _copy_points(floats, start + x, step, size, points, count)
-            if colour != NO_FIELD:
-                _copy_words(words, start + colour, step, size, packed)
-                _unpack_colours(packed, size, rgb, count)
-            if _all_finite(point_words, count, size):
+            if step == 4 and x == 0 and colour == 3:
+                _split_points(words, start, size, points, rgb, count)
+            else:
+                _copy_points(words, start + x, step, size, points, count)
+                if colour != NO_FIELD:
+                    _copy_words(words, start + colour, step, size, packed)
+                    _unpack_colours(packed, size, rgb, count)
+            if _all_finite(points, count, size):
                 if count < source:
                     _count_up(kept, count, size, source)
                 count += size
@@ -52,15 +57,33 @@ def read_points(floats, words, height, width, row, step, x, colour, points, rgb,
 
 
 @njit(cache=True, nogil=True)
-def _copy_points(floats, start, step, size, points, count):  # type: ignore[no-untyped-def]
+def _split_points(words, start, size, points, rgb, count):  # type: ignore[no-untyped-def]
+    """Points of x, y, z and colour in four words, in one pass."""
+    source, target = np.uint64(start), np.uint64(3 * count)
+    for index in range(np.uint64(size)):
+        place, to = source + index * _U4, target + index * _U3
+        x, y, z, bits = words[place], words[place + _U1], words[place + _U2], words[place + _U3]
+        points[to], points[to + _U1], points[to + _U2] = x, y, z
+        rgb[to] = _unit_of(bits, np.int32(16))
+        rgb[to + _U1] = _unit_of(bits, np.int32(8))
+        rgb[to + _U2] = _unit_of(bits, np.int32(0))
+
+
+@njit(cache=True, nogil=True)
+def _unit_of(bits, shift):  # type: ignore[no-untyped-def]
+    return np.float32(np.int32((bits >> shift) & _BYTE)) * _UNIT
+
+
+@njit(cache=True, nogil=True)
+def _copy_points(words, start, step, size, points, count):  # type: ignore[no-untyped-def]
     source, target, stride = np.uint64(start), np.uint64(3 * count), np.uint64(step)
     for index in range(np.uint64(size - 1)):
         place, to = source + index * stride, target + index * _U3
         # Four values at once make one vector; the fourth is overwritten by the next point.
-        a, b, c, d = floats[place], floats[place + _U1], floats[place + _U2], floats[place + _U3]
+        a, b, c, d = words[place], words[place + _U1], words[place + _U2], words[place + _U3]
         points[to], points[to + _U1], points[to + _U2], points[to + _U3] = a, b, c, d
     place, to = source + np.uint64(size - 1) * stride, target + np.uint64(size - 1) * _U3
-    a, b, c = floats[place], floats[place + _U1], floats[place + _U2]
+    a, b, c = words[place], words[place + _U1], words[place + _U2]
     points[to], points[to + _U1], points[to + _U2] = a, b, c
 
 
@@ -75,17 +98,17 @@ def _copy_words(words, start, step, size, packed):  # type: ignore[no-untyped-de
 def _unpack_colours(packed, size, rgb, count):  # type: ignore[no-untyped-def]
     target = np.uint64(3 * count)
     for index in range(np.uint64(size)):
-        bits, to = np.int32(packed[index]), target + index * _U3
-        rgb[to] = np.float32((bits >> np.int32(16)) & _BYTE) * _UNIT
-        rgb[to + _U1] = np.float32((bits >> np.int32(8)) & _BYTE) * _UNIT
-        rgb[to + _U2] = np.float32(bits & _BYTE) * _UNIT
+        bits, to = packed[index], target + index * _U3
+        rgb[to] = _unit_of(bits, np.int32(16))
+        rgb[to + _U1] = _unit_of(bits, np.int32(8))
+        rgb[to + _U2] = _unit_of(bits, np.int32(0))
 
 
 @njit(cache=True, nogil=True)
-def _all_finite(point_words, count, size):  # type: ignore[no-untyped-def]
-    largest = np.uint32(0)
+def _all_finite(points, count, size):  # type: ignore[no-untyped-def]
+    largest = np.int32(0)
     for index in range(np.uint64(3 * count), np.uint64(3 * (count + size))):
-        largest = max(largest, point_words[index] & _EXPONENT)
+        largest = max(largest, np.int32(points[index] & _EXPONENT))
     return largest != _EXPONENT
 
 
@@ -107,8 +130,13 @@ def _keep_finite(size, source, points, rgb, kept, count):  # type: ignore[no-unt
             rgb[to], rgb[to + _U1], rgb[to + _U2] = rgb[place], rgb[place + _U1], rgb[place + _U2]
         kept[count] = source + index
         # A dropped point is overwritten by the next one: no branch to mispredict.
-        count += np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
+        count += _is_finite(x) & _is_finite(y) & _is_finite(z)
     return count
+
+
+@njit(cache=True, nogil=True)
+def _is_finite(bits):  # type: ignore[no-untyped-def]
+    return (bits & _EXPONENT) != _EXPONENT
 
 
 @njit(cache=True, nogil=True)

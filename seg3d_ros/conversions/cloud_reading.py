@@ -71,6 +71,7 @@ def cloud_from_message(msg: PointCloud2) -> Cloud:
         frame_id=frame_id,
         stamp_ns=stamp,
         source_index=points.kept if dropped or layout.height > 1 else None,
+        known_finite=True,
     )
 
 
@@ -134,14 +135,18 @@ def _view(layout: CloudLayout, words: _Words) -> _Points | None:
 
 
 def _compacted(layout: CloudLayout, words: _Words) -> _Points:
-    xyz = np.empty((layout.count, 3), np.float32)
-    rgb = np.empty((0 if words.colour == NO_FIELD else layout.count, 3), np.float32)
+    has_colour = words.colour != NO_FIELD
+    # In one piece, because only arrays of 4 MiB and more get large pages (NumPy asks for them), which are faster.
+    columns = np.empty((2 if has_colour else 1, layout.count, 3), np.float32)
+    xyz, rgb = columns[0], columns[1:].reshape(-1, 3)
     kept = np.empty(layout.count, np.int64)
-    size = (layout.height, layout.width, words.row, words.step)
-    flat = (xyz.reshape(-1), rgb.reshape(-1))
-    count = read_points(words.memory.view(np.float32), words.memory, *size, words.x, words.colour, *flat, kept)
+    whole = words.row == layout.width * words.step
+    height, width = (1, layout.count) if whole else (layout.height, layout.width)
+    source, target = words.memory.view(np.int32), xyz.view(np.int32).reshape(-1)
+    place = (words.row, words.step, words.x, words.colour)
+    count = read_points(source, height, width, *place, target, rgb.reshape(-1), kept)
     index = kept[:count] if count < layout.count else _every_index(count)
-    return _Points(xyz[:count], None if words.colour == NO_FIELD else rgb[:count], index)
+    return _Points(xyz[:count], rgb[:count] if has_colour else None, index)
 
 
 @lru_cache(maxsize=4)

@@ -28,6 +28,12 @@ def test_cloud_accepts_huge_but_finite_coordinates():
     assert len(Cloud(np.full((2, 3), 3e38, np.float32))) == 2
 
 
+def test_points_known_to_be_finite_are_not_looked_at_until_another_cloud_is_made_of_them():
+    trusted = Cloud(np.full((2, 3), np.nan, np.float32), known_finite=True)
+    with pytest.raises(InputError, match="1 of 1 points"):
+        trusted.select(np.array([1]))
+
+
 def test_cloud_refuses_attributes_of_another_length():
     with pytest.raises((InputError, TypeCheckError)):
         Cloud(np.zeros((3, 3), np.float32), source_index=np.arange(2))
