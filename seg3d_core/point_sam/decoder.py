@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seg3d_core.point_ops.interpolation import interpolate
+from seg3d_core.point_sam.patches import rows_at_once
 from seg3d_core.point_sam.two_way import TwoWayTransformer
 from seg3d_core.point_sam_config import PointSamConfig
 
 MASK_TOKENS = 4
 """The first is for the mask that several clicks agree on, the others for the candidates that a single click leaves."""
+
+_POINTS_AT_ONCE = 1024
+"""1 MB of features; it bounds the memory of a click on a large cloud, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +104,24 @@ class MaskDecoder(nn.Module):
             places[:, None].expand(-1, sets, -1, -1).flatten(0, 1),
         )
         chosen = range(1, MASK_TOKENS) if multimask else range(1)
-        features = self.point_features(patches.reshape(batch, sets, -1, dim), table)
         tokens = tokens.reshape(batch, sets, -1, dim)
         weights = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, :, 1 + i]) for i in chosen], dim=2)
         ious = self.iou_prediction_head(tokens[:, :, 0])
-        return MaskPrediction(weights @ features.mT, ious[..., chosen.start : chosen.stop])
+        logits = self.weigh_points(weights, patches.reshape(batch, sets, -1, dim), table)
+        return MaskPrediction(logits, ious[..., chosen.start : chosen.stop])
 
-    def point_features(self, patches: Float[Tensor, "B M L C"], table: PointTable) -> Float[Tensor, "B M N C"]:
-        """Features of every point.
+    def weigh_points(
+        self, weights: Float[Tensor, "B M T C"], patches: Float[Tensor, "B M L C"], table: PointTable
+    ) -> Float[Tensor, "B M T N"]:
+        """Products of T weights with the features of every point; some points at a time.
 
-        The first layer is linear and the weights of the table add up to 1: it may as well come before the
-        interpolation, on patches, which are far fewer than points.
+        The first layer of these features is linear and the weights of the table add up to 1: it may as well come
+        before the interpolation, on patches, which are far fewer than points.
         """
         widened = self.output_upscaling[0](patches)
-        weights = table.weights.to(widened.dtype)[:, None]
-        features: Tensor = self.output_upscaling[1:](interpolate(widened, table.rows[:, None], weights))
-        return features
+        at_once = rows_at_once(_POINTS_AT_ONCE, widened.device)
+        parts = zip(
+            table.rows.split(at_once, dim=1), table.weights.to(widened.dtype).split(at_once, dim=1), strict=True
+        )
+        features = (interpolate(widened, rows[:, None], shares[:, None]) for rows, shares in parts)
+        return torch.cat([weights @ self.output_upscaling[1:](some).mT for some in features], dim=-1)

@@ -21,6 +21,19 @@ FEWEST_PATCHES = 3
 _POINT_CHANNELS, _PATCH_CHANNELS = 128, 512
 """Hidden channels of the PointNet before and after each point is told about its patch."""
 
+_MEMBERS_AT_ONCE = 512
+"""1 MB of hidden channels; all of a cloud's at once would be written to memory and read back, at half the speed."""
+
+
+def rows_at_once(on_cpu: int, device: torch.device) -> int:
+    """How many rows of wide features to hold at a time: without gradients nothing needs them all.
+
+    On a CPU as few as stay in its caches, ``on_cpu``; elsewhere as many as keep it busy.
+    """
+    if torch.is_grad_enabled():
+        return 2**62
+    return on_cpu if device.type == "cpu" else 2**18
+
 
 @dataclass(frozen=True, eq=False)
 class PatchGroups:
@@ -96,7 +109,7 @@ class PatchPointNet(nn.Module):
         self.conv1 = _two_layers(in_channels, _POINT_CHANNELS, _POINT_CHANNELS)
         self.conv2 = _two_layers(2 * _POINT_CHANNELS, _PATCH_CHANNELS, out_channels)
 
-    def forward(self, members: Float[Tensor, "*B K C"]) -> Float[Tensor, "*B D"]:
+    def forward(self, members: Float[Tensor, "*B L K C"]) -> Float[Tensor, "*B L D"]:
         """Features of patches; differentiable."""
         return self.after_first(self.first(members))
 
@@ -105,8 +118,13 @@ class PatchPointNet(nn.Module):
         """The layer that members meet first."""
         return cast(nn.Linear, self.conv1[0])
 
-    def after_first(self, hidden: Float[Tensor, "*B K H"]) -> Float[Tensor, "*B D"]:
-        """All but the first linear layer, whose result is ``hidden``."""
+    def after_first(self, hidden: Float[Tensor, "*B L K H"]) -> Float[Tensor, "*B L D"]:
+        """All but the first linear layer, whose result is ``hidden``; some patches at a time."""
+        *batch, size, _ = hidden.shape
+        at_once = max(1, rows_at_once(_MEMBERS_AT_ONCE, hidden.device) // size)
+        return torch.cat([self._some(part) for part in torch.split(hidden.flatten(0, -3), at_once)]).reshape(*batch, -1)
+
+    def _some(self, hidden: Float[Tensor, "R K H"]) -> Float[Tensor, "R D"]:
         points: Tensor = self.conv1[1:](hidden)
         widen = cast(nn.Linear, self.conv2[0])
         # What every member is told about its patch is the same for all: computed once, not for each of them.

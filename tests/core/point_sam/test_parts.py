@@ -25,12 +25,11 @@ PARTS = {
 
 @torch.no_grad()
 def overheard(network, names, run):
-    """Outputs of modules while ``run`` is called."""
+    """What modules first returned while ``run`` was called."""
     heard = {}
     modules = dict(network.named_modules())
     hooks = [
-        modules[name].register_forward_hook(lambda *call, name=name: heard.__setitem__(name, call[-1]))
-        for name in names
+        modules[name].register_forward_hook(lambda *call, name=name: heard.setdefault(name, call[-1])) for name in names
     ]
     run()
     for hook in hooks:
@@ -108,8 +107,10 @@ def assert_near(found, expected, atol=1e-5):
 
 
 @torch.no_grad()
-def test_the_pointnet_as_the_paper_has_it():
-    """Maximum and member side by side, then one layer: ours computes the maximum's part once."""
+@pytest.mark.parametrize("at_once", [1, 7, 21, 512])
+def test_the_pointnet_as_the_paper_has_it(monkeypatch, at_once):
+    """Maximum and member side by side, then one layer: ours computes the maximum's part once, patches in portions."""
+    monkeypatch.setattr("seg3d_core.point_sam.patches._MEMBERS_AT_ONCE", at_once)
     torch.manual_seed(0)
     net = PatchPointNet(6, 20).double()
     members = torch.randn(2, 5, 7, 6, dtype=torch.float64)
@@ -138,8 +139,11 @@ def test_the_first_layer_of_upscaling_before_the_interpolation(recorded, network
     table = networks["float64"].encode(recorded["coords"], recorded["colors"]).table
     patches = recorded["steps"][0]["decoder_src"].double()
     features = (patches[0][table.rows[0]] * table.weights[0][..., None]).sum(1)
-    expected = decoder.output_upscaling(features)
-    torch.testing.assert_close(decoder.point_features(patches[:, None], table)[0, 0], expected, atol=1e-10, rtol=0)
+    weights = torch.randn(1, 1, 2, patches.shape[2], dtype=torch.float64)
+    expected = weights[0, 0] @ decoder.output_upscaling(features).T
+    torch.testing.assert_close(
+        decoder.weigh_points(weights, patches[:, None], table)[0, 0], expected, atol=1e-10, rtol=0
+    )
 
 
 @torch.no_grad()
