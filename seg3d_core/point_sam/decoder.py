@@ -120,8 +120,7 @@ class MaskDecoder(nn.Module):
         """
         widened = self.output_upscaling[0](patches)
         at_once = rows_at_once(_POINTS_AT_ONCE, widened.device)
-        parts = zip(
-            table.rows.split(at_once, dim=1), table.weights.to(widened.dtype).split(at_once, dim=1), strict=True
-        )
+        tables = (table.rows, table.weights.to(widened.dtype))
+        parts = zip(*(torch.split(values, at_once, dim=1) for values in tables), strict=True)
         features = (interpolate(widened, rows[:, None], shares[:, None]) for rows, shares in parts)
         return torch.cat([weights @ self.output_upscaling[1:](some).mT for some in features], dim=-1)
