@@ -17,9 +17,11 @@ from seg3d_core.optional import import_with_torch
 if TYPE_CHECKING:
     from seg3d_core.config import FusionConfig, GraphConfig, Segment3DSettings, SegmentConfig, TrackingConfig
     from seg3d_core.geometry.camera import Camera
+    from seg3d_core.point_sam.predictor import PointSam
+    from seg3d_core.point_sam_config import PointSamSettings
     from seg3d_core.segment3d.predictor import Segment3D
     from seg3d_core.segmenter import Segmenter, make_segmenter
-    from seg3d_core.types import IGNORE, Cloud, Instances, LabelledCloud, RgbdFrame
+    from seg3d_core.types import IGNORE, Cloud, Instances, LabelledCloud, Prompt, RgbdFrame
 
 __all__ = [
     "IGNORE",
@@ -33,6 +35,9 @@ __all__ = [
     "InputError",
     "Instances",
     "LabelledCloud",
+    "PointSam",
+    "PointSamSettings",
+    "Prompt",
     "PromptError",
     "RgbdFrame",
     "Seg3dError",
@@ -48,14 +53,16 @@ __all__ = [
 _HOMES = {
     "seg3d_core.config": ("FusionConfig", "GraphConfig", "Segment3DSettings", "SegmentConfig", "TrackingConfig"),
     "seg3d_core.geometry.camera": ("Camera",),
+    "seg3d_core.point_sam.predictor": ("PointSam",),
+    "seg3d_core.point_sam_config": ("PointSamSettings",),
     "seg3d_core.segment3d.predictor": ("Segment3D",),
     "seg3d_core.segmenter": ("Segmenter", "make_segmenter"),
-    "seg3d_core.types": ("IGNORE", "Cloud", "Instances", "LabelledCloud", "RgbdFrame"),
+    "seg3d_core.types": ("IGNORE", "Cloud", "Instances", "LabelledCloud", "Prompt", "RgbdFrame"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """The promised names; ``Segment3D`` raises ConfigError where PyTorch is not installed."""
+    """The promised names; ``PointSam`` and ``Segment3D`` raise ConfigError where PyTorch is not installed."""
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_with_torch(module, name), name)

@@ -67,3 +67,40 @@ POINT_SAM_PRESETS = {
     ),
 }
 """Networks of one family: large is the released one; base and giant are the authors' others, whose weights are not."""
+
+
+class PointSamSettings(Config):
+    """How a Point-SAM network is run, whichever it is."""
+
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:N; auto: cuda where there is one."
+    )
+    up: Literal["z", "y"] = Field("z", description="Axis of the cloud that points up; z as in ROS.")
+    patches: int = Field(
+        0, ge=0, le=16_384, description="Patches of a cloud, as far as its points go; 0: chosen from their number."
+    )
+    patch_size: int = Field(
+        0, ge=0, le=4096, description="Points of a patch, as far as the cloud's go; 0: chosen from their number."
+    )
+    selection: Literal["predicted_iou", "stability"] = Field(
+        "predicted_iou",
+        description="Which of three candidates is best: by the network's own estimate, or the one whose size depends "
+        "least on the threshold.",
+    )
+    missing_colour: float = Field(
+        0.4, ge=0, le=1, description="Grey of clouds without colours; 0.4 as where the encoder's weights come from."
+    )
+
+
+_PATCHES_BY_POINTS = ((30_000, (512, 64)), (100_000, (1024, 128)))
+_PATCHES_OF_MANY = (2048, 256)
+
+
+def patches_for(points: int, settings: PointSamSettings) -> tuple[int, int]:
+    """Number and size of patches for a cloud of so many points, never more than there are.
+
+    Up to 30,000 points as in training (512 of 64), up to 100,000 as in the released demo (1024 of 128), then as the
+    authors advise (2048 of 256). Points per patch times patches is what encoding and mask prompts cost.
+    """
+    patches, size = next((chosen for most, chosen in _PATCHES_BY_POINTS if points <= most), _PATCHES_OF_MANY)
+    return min(settings.patches or patches, points), min(settings.patch_size or size, points)

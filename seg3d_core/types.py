@@ -134,6 +134,40 @@ class RgbdFrame:
 
 
 @dataclass(frozen=True, eq=False)
+class Prompt:
+    """Clicks that say which object is meant, in the frame of the cloud they were made on.
+
+    Attributes:
+        points: (P, 3) metres.
+        is_foreground: (P,) whether each is on the object; the others are beside it.
+
+    Raises:
+        InputError: the lengths disagree, or a coordinate is not finite.
+    """
+
+    points: Float32[np.ndarray, "P 3"]
+    is_foreground: Bool[np.ndarray, " P"]
+
+    def __post_init__(self) -> None:
+        if len(self.points) != len(self.is_foreground):
+            raise InputError(f"prompt has {len(self.points)} points but {len(self.is_foreground)} labels")
+        if not np.isfinite(self.points).all():
+            raise InputError(f"prompt has clicks that are not finite: {self.points.tolist()} m")
+
+    @classmethod
+    def click(cls, x: float, y: float, z: float, is_foreground: bool = True) -> Prompt:
+        """A single click, metres."""
+        return cls(np.array([[x, y, z]], np.float32), np.array([is_foreground]))
+
+    def with_click(self, x: float, y: float, z: float, is_foreground: bool = True) -> Prompt:
+        """These clicks and one more."""
+        more = Prompt.click(x, y, z, is_foreground)
+        return Prompt(
+            np.concatenate([self.points, more.points]), np.concatenate([self.is_foreground, more.is_foreground])
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Instances:
     """Instances found in one cloud. Masks may overlap; ``labels`` says who wins.
 

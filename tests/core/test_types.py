@@ -4,7 +4,7 @@ from jaxtyping import TypeCheckError
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
-from seg3d_core.types import IGNORE, Cloud, Instances, RgbdFrame
+from seg3d_core.types import IGNORE, Cloud, Instances, Prompt, RgbdFrame
 
 
 def line(count: int) -> Cloud:
@@ -72,3 +72,14 @@ def test_labels_round_trip():
 def test_instance_ids_must_be_positive_and_distinct(ids: list[int]):
     with pytest.raises(InputError, match="positive distinct"):
         Instances(line(3), np.zeros((2, 3), bool), np.ones(2, np.float32), np.array(ids, np.int32))
+
+
+def test_clicks_add_up():
+    prompt = Prompt.click(1.0, 2.0, 3.0).with_click(4.0, 5.0, 6.0, is_foreground=False)
+    assert prompt.points.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert prompt.is_foreground.tolist() == [True, False]
+
+
+def test_prompts_that_are_refused():
+    with pytest.raises(InputError, match="prompt has clicks that are not finite"):
+        Prompt.click(float("nan"), 0.0, 0.0)

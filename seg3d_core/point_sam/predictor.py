@@ -1,0 +1,179 @@
+"""Point-SAM as it is used: a cloud once, then clicks in its own coordinates."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from seg3d_core.errors import ConfigError, InputError
+from seg3d_core.point_sam.checkpoint import load_network
+from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork
+from seg3d_core.point_sam.normalisation import Normalisation
+from seg3d_core.point_sam.patches import FEWEST_PATCHES
+from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamSettings, patches_for
+from seg3d_core.segment3d.devices import choose_device, device_text
+from seg3d_core.stages import stage
+from seg3d_core.types import Cloud, Prompt
+
+_LOGGER = logging.getLogger(__name__)
+
+_STABILITY_MARGIN = 1.0
+"""Logits; a mask is stable where its size does not depend on the threshold within this of 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCandidates:
+    """What a prompt may mean, best first.
+
+    Attributes:
+        cloud: the cloud that the masks index.
+        mask_logits: (C, N) a point belongs to the object where they are above 0.
+        iou_predictions: (C,) the network's estimate of each mask's overlap with the truth; near 0..1, not bounded.
+        stability: (C,) 0..1, size of each mask with a stricter threshold (logit 1) over that with a laxer one (-1).
+    """
+
+    cloud: Cloud
+    mask_logits: Float32[np.ndarray, "C N"]
+    iou_predictions: Float32[np.ndarray, " C"]
+    stability: Float32[np.ndarray, " C"]
+
+    @property
+    def masks(self) -> Bool[np.ndarray, "C N"]:
+        """The points of each candidate."""
+        return self.mask_logits > 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    cloud: Cloud
+    normalisation: Normalisation
+    encoded: EncodedCloud
+
+
+class PointSam:
+    """A network with all that is before and after it; one thread at a time.
+
+    Args:
+        network: not copied where it is on the device already; it is put into evaluation mode then.
+        settings: see ``PointSamSettings``.
+
+    Raises:
+        ConfigError, DeviceError: the device is unknown or not there.
+    """
+
+    def __init__(self, network: PointSamNetwork, settings: PointSamSettings | None = None) -> None:
+        self.settings = settings or PointSamSettings.build({})
+        self.device = choose_device(self.settings.device)
+        here = next(network.parameters()).device == self.device
+        self._network = (network if here else copy.deepcopy(network).to(self.device)).eval()
+        self._scene: _Scene | None = None
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        self.description = f"Point-SAM with {parameters / 1e6:.1f} M parameters on {device_text(self.device)}"
+        _LOGGER.info(self.description)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, settings: PointSamSettings | None = None) -> PointSam:
+        """The network of a safetensors file, as the released one.
+
+        Raises:
+            CheckpointError: the file cannot be read, or its tensors are not exactly those of a Point-SAM network.
+            ConfigError, DeviceError: see the class.
+        """
+        return cls(load_network(path), settings)
+
+    @classmethod
+    def from_preset(cls, name: str, settings: PointSamSettings | None = None, seed: int = 0) -> PointSam:
+        """A network of that size with random weights, drawn from ``seed``: for timing, its masks mean nothing.
+
+        Raises:
+            ConfigError: no preset has that name; or see the class.
+            DeviceError: see the class.
+        """
+        if name not in POINT_SAM_PRESETS:
+            raise ConfigError(f"preset {name!r} is unknown, known are {', '.join(POINT_SAM_PRESETS)}")
+        _LOGGER.warning("Point-SAM %s is untrained: its weights are random, its masks mean nothing", name)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = PointSamNetwork(POINT_SAM_PRESETS[name])
+        return cls(network, settings)
+
+    def set_cloud(self, cloud: Cloud) -> None:
+        """Encode ``cloud``: all that clicks on it have in common. Where it is refused, the one before stays.
+
+        Raises:
+            InputError: fewer than 3 points, all points in one place, or colours outside 0..1.
+        """
+        if len(cloud) < FEWEST_PATCHES:
+            raise InputError(f"the cloud has {len(cloud)} points, Point-SAM needs {FEWEST_PATCHES} at least")
+        normalisation = Normalisation.of(cloud.points, self.settings.up)
+        rgb = self._rgb(cloud)
+        patches, size = patches_for(len(cloud), self.settings)
+        with stage("encode"), torch.inference_mode():
+            xyz = self._tensor(normalisation.apply(cloud.points)).clamp_(-1, 1)
+            encoded = self._network.encode(xyz[None], self._tensor(rgb)[None], patches, size)
+        self._scene = _Scene(cloud, normalisation, encoded)
+
+    def predict(
+        self, prompt: Prompt, mask_input: Float32[np.ndarray, " N"] | None = None, multimask: bool | None = None
+    ) -> MaskCandidates:
+        """The object that all of ``prompt`` means; nothing is remembered from one call to the next but the cloud.
+
+        Args:
+            prompt: every click so far, m in the frame of the cloud.
+            mask_input: logits of the candidate to refine, a row of ``mask_logits`` of an earlier answer.
+            multimask: three candidates instead of one; by default for a single click without ``mask_input``.
+
+        Raises:
+            InputError: there is no cloud yet, neither click nor mask, or ``mask_input`` has another length or NaN.
+            PromptError: a click lies outside of the cloud.
+        """
+        scene = self._scene
+        if scene is None:
+            raise InputError("there is no cloud to click on: call set_cloud first")
+        if mask_input is not None and len(mask_input) != len(scene.cloud):
+            raise InputError(f"the mask prompt has {len(mask_input)} points, the cloud {len(scene.cloud)}")
+        points = self._tensor(scene.normalisation.apply_to_clicks(prompt.points))
+        logits = None if mask_input is None else self._tensor(mask_input)[None, None]
+        with stage("decode"), torch.inference_mode():
+            labels = torch.from_numpy(prompt.is_foreground).to(self.device)
+            found = self._network.decode(scene.encoded, points[None, None], labels[None, None], logits, multimask)
+        return self._ranked(scene.cloud, _array(found.mask_logits[0, 0]), _array(found.iou_predictions[0, 0]))
+
+    def _ranked(
+        self, cloud: Cloud, mask_logits: Float32[np.ndarray, "C N"], ious: Float32[np.ndarray, " C"]
+    ) -> MaskCandidates:
+        stability = _stability(mask_logits)
+        rank = ious if self.settings.selection == "predicted_iou" else stability
+        order = np.argsort(-rank, kind="stable")
+        return MaskCandidates(cloud, mask_logits[order], ious[order], stability[order])
+
+    def _rgb(self, cloud: Cloud) -> Float32[np.ndarray, "N 3"]:
+        """Colours in -1..1."""
+        if cloud.rgb is None:
+            return np.full((len(cloud), 3), 2 * self.settings.missing_colour - 1, np.float32)
+        if not (cloud.rgb.min() >= 0 and cloud.rgb.max() <= 1):
+            raise InputError(f"colours are from {cloud.rgb.min():g} to {cloud.rgb.max():g}, must be within 0..1")
+        scaled: Float32[np.ndarray, "N 3"] = cloud.rgb * np.float32(2) - np.float32(1)
+        return scaled
+
+    def _tensor(self, values: Float32[np.ndarray, "*S"]) -> Tensor:
+        return torch.tensor(values, device=self.device)
+
+
+def _stability(mask_logits: Float32[np.ndarray, "C N"]) -> Float32[np.ndarray, " C"]:
+    strict = (mask_logits > _STABILITY_MARGIN).sum(axis=1)
+    lax = (mask_logits > -_STABILITY_MARGIN).sum(axis=1)
+    ratio: Float32[np.ndarray, " C"] = (strict / np.maximum(lax, 1)).astype(np.float32)
+    return ratio
+
+
+def _array(values: Tensor) -> Float32[np.ndarray, "*S"]:
+    array: Float32[np.ndarray, "*S"] = values.float().cpu().numpy()
+    return array
