@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
+from seg3d_core.masks_kernels import paint
 
 IGNORE = -1
 """The only sentinel of the core: a point that belongs to no instance, superpoint or voxel."""
@@ -215,8 +216,8 @@ class Instances:
     def labels(self) -> Int32[np.ndarray, " N"]:
         """(N,) row of the best-scoring mask over each point, ``IGNORE`` where there is none; ties go to the first."""
         rows = np.full(len(self.cloud), IGNORE, np.int32)
-        for row in np.argsort(-self.scores, kind="stable")[::-1]:
-            rows[self.masks[row]] = row
+        best_last = np.argsort(-self.scores, kind="stable")[::-1]
+        paint(np.ascontiguousarray(self.masks), np.ascontiguousarray(best_last), rows)
         return rows
 
     @property

@@ -21,6 +21,8 @@ import rclpy
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from seg3d_ros.memory import keep_freed_memory
+
 NodeT = TypeVar("NodeT", bound=Node)
 
 
@@ -50,6 +52,7 @@ def run_process(
 
     Status 2 if the command line is wrong, 1 after an unexpected error (said on stderr), 0 when interrupted.
     """
+    keep_freed_memory()
     faulthandler.enable()  # a crash in native code leaves the stacks of all threads in the log
     status = _status_of(make_node, use, arguments)
     # rclpy keeps a lifecycle node's participant, with its ten threads, until the garbage collector takes the node.

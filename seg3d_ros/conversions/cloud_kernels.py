@@ -15,7 +15,7 @@ _BLOCK = 512
 _EXPONENT = np.int32(0x7F800000)
 """All of these bits are set in NaN and infinity, and in no other float32."""
 _UNIT = np.float32(1 / 255)
-_U1, _U2, _U3, _U4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+_U1, _U2, _U3, _U4, _U5, _U6 = (np.uint64(number) for number in range(1, 7))
 _BYTE = np.int32(255)
 
 # What the compiler needs to make vectors of a loop: unsigned indices, because the test for negative (from the end)
@@ -189,11 +189,11 @@ def place_triples(triples, step, at, words):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def deal_triples(table, rows, step, at, words):  # type: ignore[no-untyped-def]
-    """The same with the row of the (R, 3) ``table`` that ``rows`` (N,) names; -1 is the last one."""
+def place_labelled(triples, table, rows, words):  # type: ignore[no-untyped-def]
+    """Flat (3 N) words, each three followed by the row of the (R, 3) ``table`` that ``rows`` (N,) names; -1 = last."""
     last = len(table) - 1
-    stride, first = np.uint64(step), np.uint64(at)
     for index in range(np.uint64(rows.size)):
         row = np.uint64(rows[index] if rows[index] >= 0 else last)
-        to = first + index * stride
-        words[to], words[to + _U1], words[to + _U2] = table[row, 0], table[row, 1], table[row, 2]
+        place, to = index * _U3, index * _U6
+        words[to], words[to + _U1], words[to + _U2] = triples[place], triples[place + _U1], triples[place + _U2]
+        words[to + _U3], words[to + _U4], words[to + _U5] = table[row, 0], table[row, 1], table[row, 2]

@@ -11,8 +11,8 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from seg3d_core.colours import instance_colours
 from seg3d_core.types import Cloud, Instances
-from seg3d_ros.conversions.cloud_kernels import deal_triples, pack_rgb, place_triples
-from seg3d_ros.conversions.payload import blank_words
+from seg3d_ros.conversions.cloud_kernels import pack_rgb, place_labelled, place_triples
+from seg3d_ros.conversions.payload import blank_words, message_of
 from seg3d_ros.conversions.stamps import header
 
 
@@ -45,8 +45,7 @@ def instances_to_message(instances: Instances) -> PointCloud2:
     pack_rgb(np.ascontiguousarray(instance_colours(ids)).reshape(-1), 1, 0, colours)
     table = np.stack([colours, ids.astype(np.uint32), scores.view(np.uint32)], axis=1)
     data, words = blank_words(len(instances.cloud) * 6)
-    place_triples(_flat_words(instances.cloud.points), 6, 0, words)
-    deal_triples(table, instances.labels, 6, 3, words)
+    place_labelled(_flat_words(instances.cloud.points), table, instances.labels, words)
     types = dict.fromkeys(("x", "y", "z", "rgb"), PointField.FLOAT32)
     types |= {"instance_id": PointField.UINT32, "score": PointField.FLOAT32}
     return _message(instances.cloud, data, types)
@@ -58,7 +57,9 @@ def _flat_words(values: Float32[np.ndarray, "N 3"]) -> UInt32[np.ndarray, " 3*N"
 
 def _message(cloud: Cloud, data: array[int], types: dict[str, int]) -> PointCloud2:
     step = 4 * len(types)
-    return PointCloud2(
+    return message_of(
+        PointCloud2,
+        data,
         header=header(cloud.frame_id, cloud.stamp_ns),
         height=1,
         width=len(cloud),
@@ -69,6 +70,5 @@ def _message(cloud: Cloud, data: array[int], types: dict[str, int]) -> PointClou
         is_bigendian=sys.byteorder == "big",
         point_step=step,
         row_step=step * len(cloud),
-        data=data,
         is_dense=True,
     )

@@ -20,7 +20,7 @@ from seg3d_ros.conversions.image_kernels import (
     metres_from_millimetres,
     unit_rgb,
 )
-from seg3d_ros.conversions.payload import read_bytes, write_bytes
+from seg3d_ros.conversions.payload import message_of, read_bytes, write_bytes
 from seg3d_ros.conversions.stamps import header
 
 
@@ -143,12 +143,13 @@ def label_image(instances: Instances, height: int, width: int) -> Image:
 
 
 def _image(pixels: Shaped[np.ndarray, "H W ..."], encoding: str, frame_id: str, stamp_ns: int) -> Image:
-    return Image(
+    return message_of(
+        Image,
+        write_bytes(pixels),
         header=header(frame_id, stamp_ns),
         height=pixels.shape[0],
         width=pixels.shape[1],
         encoding=encoding,
         is_bigendian=0,
         step=pixels.strides[0],
-        data=write_bytes(pixels),
     )

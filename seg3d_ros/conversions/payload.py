@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Shaped, UInt8, UInt32
+from sensor_msgs.msg import Image, PointCloud2
+
+Message = TypeVar("Message", Image, PointCloud2)
 
 
 def read_bytes(data: array[int] | bytes | UInt8[np.ndarray, " B"]) -> UInt8[np.ndarray, " B"]:
@@ -23,6 +27,18 @@ def write_bytes(values: Shaped[np.ndarray, "..."]) -> array[int]:
     data = array("B")
     data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return data
+
+
+def message_of(kind: type[Message], data: array[int], **fields: object) -> Message:
+    """A message with these fields whose ``data`` is the given array itself.
+
+    As an argument of the constructor it would be copied, and, by the distributions that leave checks to whoever wants
+    them, once more by the setter, unless the message does check.
+    """
+    checked = {"check_fields": True} if "_check_fields" in kind.__slots__ else {}
+    message = kind(**checked, **fields)
+    message.data = data
+    return message
 
 
 def blank_words(count: int) -> tuple[array[int], UInt32[np.ndarray, " W"]]:

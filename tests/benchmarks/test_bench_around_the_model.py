@@ -29,6 +29,7 @@ from seg3d_ros.conversions.images import (  # noqa: E402
     rgb_from_image,
 )
 from seg3d_ros.markers import InstanceMarkers  # noqa: E402
+from seg3d_ros.memory import keep_freed_memory  # noqa: E402
 
 CAMERA = Camera(640, 480, np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]]))
 
@@ -39,6 +40,7 @@ def fresh(instances: Instances) -> Instances:
 
 
 def test_a_frame_around_its_segmentation(compare: Callable[..., None]):
+    keep_freed_memory()  # as every node does
     room = make_room(3, RoomConfig())
     T_world_camera = camera_path(room, 20)[5]
     frame, _ = room.render(CAMERA, T_world_camera, 0)

@@ -61,6 +61,17 @@ def test_overlapping_masks_are_labelled_by_score_and_ties_by_order():
     assert result.point_scores.tolist() == pytest.approx([0.5, 0.9, 0.9, 0.0])
 
 
+def test_labels_are_what_painting_one_mask_after_the_other_gives():
+    rng = np.random.default_rng(0)
+    masks, scores = rng.random((9, 10_000)) < 0.3, rng.integers(0, 4, 9).astype(np.float32)
+    expected = np.full(10_000, IGNORE, np.int32)
+    for row in sorted(range(9), key=lambda row: (scores[row], -row)):
+        expected[masks[row]] = row
+    ids = np.arange(1, 10, dtype=np.int32)
+    for order in (masks, np.asfortranarray(masks)):
+        np.testing.assert_array_equal(Instances(line(10_000), order, scores, ids).labels, expected)
+
+
 def test_labels_round_trip():
     labels = np.array([0, IGNORE, 2, 1, 0], np.int32)
     result = Instances.from_labels(line(5), labels)
