@@ -8,35 +8,88 @@ from numba import njit
 _DIRECTIONS = 16
 """Directions whose farthest points sift the others before sorting."""
 
+_FEW = 256
+"""So few points are sorted rather than sifted again."""
+
+_BLOCK = 512
+"""Points that are held against all edges while they are in the first-level cache."""
+
 
 @njit(cache=True, nogil=True)
 def outer_points(plane):  # type: ignore[no-untyped-def]
-    """Indices of a superset of the convex hull of (2, N): what the polygon of extreme points does not cover."""
-    x, y = plane[0], plane[1]
-    extreme = np.zeros(_DIRECTIONS, np.int64)
+    """Indices of a superset of the convex hull of (2, N): what a polygon of extreme points does not cover."""
+    directions = np.empty((2, _DIRECTIONS))
     for direction in range(_DIRECTIONS):
         angle = 2 * np.pi * direction / _DIRECTIONS
-        extreme[direction] = np.argmax(np.cos(angle) * x + np.sin(angle) * y)
-    kept = np.empty(x.size, np.int64)
+        directions[0, direction], directions[1, direction] = np.cos(angle), np.sin(angle)
+    coarse = _extreme_points(plane, directions)
+    outer = _outside(plane, coarse)
+    if len(outer) < _FEW:
+        return outer
+    # Long and narrow sets, as walls are from above, have most points beside it: one step of quickhull fits them.
+    rest = np.stack((plane[0][outer], plane[1][outer]))
+    fine = np.empty((2, 2 * _DIRECTIONS))
+    for corner in range(_DIRECTIONS):
+        along = coarse[:, (corner + 1) % _DIRECTIONS] - coarse[:, corner]
+        directions[0, corner], directions[1, corner] = along[1], -along[0]
+    between = _extreme_points(rest, directions)
+    for corner in range(_DIRECTIONS):
+        has_edge = directions[0, corner] != 0 or directions[1, corner] != 0
+        fine[:, 2 * corner] = coarse[:, corner]
+        fine[:, 2 * corner + 1] = between[:, corner] if has_edge else coarse[:, corner]
+    return outer[_outside(rest, fine)]
+
+
+@njit(cache=True, nogil=True)
+def _extreme_points(plane, directions):  # type: ignore[no-untyped-def]
+    """(2, D) the first of the farthest points in each direction."""
+    farthest, extreme = np.full(_DIRECTIONS, -np.inf), np.zeros(_DIRECTIONS, np.int64)
+    for index in range(np.uint64(plane.shape[1])):
+        x, y = plane[0, index], plane[1, index]
+        # All directions at once are a few vectors.
+        for direction in range(np.uint64(_DIRECTIONS)):
+            far = directions[0, direction] * x + directions[1, direction] * y
+            is_farther = far > farthest[direction]
+            farthest[direction] = far if is_farther else farthest[direction]
+            extreme[direction] = np.int64(index) if is_farther else extreme[direction]
+    return np.stack((plane[0][extreme], plane[1][extreme]))
+
+
+@njit(cache=True, nogil=True)
+def _outside(plane, polygon):  # type: ignore[no-untyped-def]
+    """Indices of the points that are not inside of the polygon."""
+    kept = np.empty(plane.shape[1], np.int64)
+    inside = np.empty(_BLOCK, np.bool_)
     count = 0
-    for index in range(x.size):
-        kept[count] = index
-        count += not _is_inside(x, y, extreme, index)
+    for start in range(0, plane.shape[1], _BLOCK):
+        size = min(_BLOCK, plane.shape[1] - start)
+        _find_inside(plane, polygon, start, inside[:size])
+        for index in range(size):
+            kept[count] = start + index
+            count += not inside[index]
     return kept[:count]
 
 
 @njit(cache=True, nogil=True)
-def _is_inside(x, y, corners, index):  # type: ignore[no-untyped-def]
-    """Strictly left of every edge of the counter-clockwise polygon; repeated corners have no edge."""
+def _find_inside(plane, polygon, start, inside):  # type: ignore[no-untyped-def]
+    """Which points from ``start`` on lie strictly left of every edge of the counter-clockwise polygon (2, C).
+
+    Repeated corners have no edge; with fewer than three edges nothing is inside.
+    """
+    x, y = plane[0, start : start + inside.size], plane[1, start : start + inside.size]
+    inside[:] = True
     edges = 0
-    for corner in range(len(corners)):
-        a, b = corners[corner], corners[(corner + 1) % len(corners)]
-        if a == b:
+    for corner in range(polygon.shape[1]):
+        after = (corner + 1) % polygon.shape[1]
+        ax, ay = polygon[0, corner], polygon[1, corner]
+        dx, dy = polygon[0, after] - ax, polygon[1, after] - ay
+        if dx == 0 and dy == 0:
             continue
         edges += 1
-        if (x[b] - x[a]) * (y[index] - y[a]) - (y[b] - y[a]) * (x[index] - x[a]) <= 0:
-            return False
-    return edges > 2
+        for index in range(np.uint64(inside.size)):
+            inside[index] &= dx * (y[index] - ay) - dy * (x[index] - ax) > 0
+    if edges <= 2:
+        inside[:] = False
 
 
 @njit(cache=True, nogil=True)
@@ -110,12 +163,20 @@ def upright_box(points, basis):  # type: ignore[no-untyped-def]
             )
     c, s = _turn_of_box(local)
     extent = np.empty((2, 3))
-    along = c * local[0] + s * local[1]
-    across = c * local[1] - s * local[0]
-    extent[0, 0], extent[1, 0] = along.min(), along.max()
-    extent[0, 1], extent[1, 1] = across.min(), across.max()
-    extent[0, 2], extent[1, 2] = local[2].min(), local[2].max()
+    extent[0, 0], extent[1, 0] = _range_along(c, local[0], s, local[1])
+    extent[0, 1], extent[1, 1] = _range_along(c, local[1], -s, local[0])
+    extent[0, 2], extent[1, 2] = _range_along(1.0, local[2], 0.0, local[2])
     return c, s, extent
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _range_along(a, x, b, y):  # type: ignore[no-untyped-def]
+    """The least and the greatest a x + b y; all are finite, and only so can they be compared by vectors."""
+    low, high = np.inf, -np.inf
+    for index in range(np.uint64(x.size)):
+        value = a * x[index] + b * y[index]
+        low, high = min(low, value), max(high, value)
+    return low, high
 
 
 @njit(cache=True, nogil=True)

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.boxes import EDGES, oriented_box
+from seg3d_core.geometry.boxes_kernels import outer_points
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
 finite = st.floats(-100, 100, width=32)
@@ -84,3 +86,15 @@ def test_no_points_and_no_direction_are_refused() -> None:
         oriented_box(np.zeros((0, 3), np.float32))
     with pytest.raises(InputError, match=r"up = \(0.0, 0.0, 0.0\)"):
         oriented_box(np.zeros((1, 3), np.float32), up=(0.0, 0.0, 0.0))
+
+
+def test_a_wall_from_above_keeps_its_hull_and_little_else():
+    rng = np.random.default_rng(0)
+    along, across = rng.uniform(0, 4, 50_000), rng.normal(scale=0.003, size=50_000)
+    plane = np.array([[0.8, -0.6], [0.6, 0.8]]) @ np.stack([along, across])
+    outer = outer_points(plane)
+    assert set(ConvexHull(plane.T).vertices.tolist()) <= set(outer.tolist())
+    assert len(outer) < 5_000
+    repeated = np.repeat(plane[:, :300], 5, axis=1)
+    corners = {tuple(repeated[:, vertex]) for vertex in ConvexHull(repeated.T).vertices}
+    assert corners <= set(map(tuple, repeated[:, outer_points(repeated)].T))
