@@ -8,6 +8,9 @@ from numba import njit
 _BLOCK = 4096
 """Points whose labels stay in the first-level cache while all masks pass over them."""
 
+_STRETCH = 256
+"""Points of a mask that are passed over together."""
+
 
 @njit(cache=True, nogil=True)
 def paint(masks, order, labels):  # type: ignore[no-untyped-def]
@@ -18,3 +21,22 @@ def paint(masks, order, labels):  # type: ignore[no-untyped-def]
             mask, label = masks[row, start : start + _BLOCK], np.int32(row)
             for index in range(np.uint64(part.size)):
                 part[index] = label if mask[index] else part[index]
+
+
+@njit(cache=True, nogil=True)
+def gather(mask, points, found):  # type: ignore[no-untyped-def]
+    """Copy the rows of ``points`` (N, 3) that ``mask`` (N,) covers to the front of ``found``; returns how many."""
+    count = 0
+    for start in range(0, mask.size, _STRETCH):
+        part = mask[start : start + _STRETCH]
+        # Most of a mask is empty: looked at by vectors, and passed over.
+        covered = False
+        for index in range(np.uint64(part.size)):
+            covered |= part[index]
+        if covered:
+            for index in range(part.size):
+                if part[index]:
+                    for axis in range(3):
+                        found[count, axis] = points[start + index, axis]
+                    count += 1
+    return count

@@ -13,6 +13,7 @@ from visualization_msgs.msg import Marker
 
 from seg3d_core.colours import instance_colours
 from seg3d_core.geometry.boxes import EDGES, oriented_box
+from seg3d_core.masks_kernels import gather
 from seg3d_core.types import Instances
 from seg3d_ros.marker_encoding import MarkerShape, encode_markers
 
@@ -62,17 +63,17 @@ class InstanceMarkers:
         An instance without points has no markers. Markers carry the cloud's frame and stamp. The first array after
         ``clear`` deletes everything once more: a slow subscriber may get this one only.
         """
-        members = {row: index for row in range(len(instances)) if len(index := np.flatnonzero(instances.masks[row]))}
+        members = _members(instances)
         shown = {int(instances.instance_ids[row]) for row in members}
         gone = sorted(self._shown - shown)
         shapes = [_DELETE_ALL] if self._cleared else []
         shapes += [MarkerShape(kind, number, Marker.DELETE) for number in gone for kind in _KINDS]
         limit = min(self._max_points_per_instance, self._max_points // max(len(members), 1))
         colours = instance_colours(instances.instance_ids)
-        for row, index in members.items():
+        for row, points in members.items():
             number, score = int(instances.instance_ids[row]), float(instances.scores[row])
             r, g, b = colours[row].tolist()
-            shapes += self._shapes(number, score, (r, g, b, 1.0), instances.cloud.points[index], limit)
+            shapes += self._shapes(number, score, (r, g, b, 1.0), points, limit)
         self._shown, self._cleared = shown, False
         return encode_markers(instances.cloud.frame_id, instances.cloud.stamp_ns, shapes)
 
@@ -104,6 +105,14 @@ class InstanceMarkers:
                 text=f"#{number} {score:.2f}",
             ),
         ]
+
+
+def _members(instances: Instances) -> dict[int, Float32[np.ndarray, "N 3"]]:
+    """The points of every instance that has some, by its row."""
+    found = np.empty((len(instances.cloud), 3), np.float32)
+    masks, points = np.ascontiguousarray(instances.masks), np.ascontiguousarray(instances.cloud.points)
+    counts = ((row, gather(mask, points, found)) for row, mask in enumerate(masks))
+    return {row: found[:count].copy() for row, count in counts if count}
 
 
 def _evenly(count: int, limit: int) -> slice | np.ndarray:

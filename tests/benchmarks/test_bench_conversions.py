@@ -190,6 +190,6 @@ def test_markers_of_a_hundred_instances(compare) -> None:
         "every point a Point",
         lambda: naive_markers(instances),
         at_least=5,
-        bound="20,000 Points x 0.8 us + 100 boxes x 0.2 ms",
+        bound="100 boxes x 0.07 ms, 31 MB of masks, 300 markers x 15 us of Python",
         rounds=5,
     )

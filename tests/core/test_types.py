@@ -4,6 +4,7 @@ from jaxtyping import TypeCheckError
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
+from seg3d_core.masks_kernels import gather
 from seg3d_core.types import IGNORE, Cloud, Instances, Prompt, RgbdFrame
 
 
@@ -70,6 +71,13 @@ def test_labels_are_what_painting_one_mask_after_the_other_gives():
     ids = np.arange(1, 10, dtype=np.int32)
     for order in (masks, np.asfortranarray(masks)):
         np.testing.assert_array_equal(Instances(line(10_000), order, scores, ids).labels, expected)
+
+
+def test_members_are_gathered_in_order():
+    rng = np.random.default_rng(1)
+    points, found = rng.random((1000, 3)).astype(np.float32), np.empty((1000, 3), np.float32)
+    for mask in (rng.random(1000) < 0.1, np.arange(1000) == 700, np.zeros(1000, bool), np.ones(1000, bool)):
+        np.testing.assert_array_equal(found[: gather(mask, points, found)], points[mask])
 
 
 def test_labels_round_trip():
