@@ -16,9 +16,9 @@ from seg3d_core.benchmark.flops import CountingEngine, peak_gflops
 from seg3d_core.benchmark.memory import peak_bytes
 from seg3d_core.benchmark.rooms import room_cloud
 from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings
+from seg3d_core.devices import DTYPES, device_text
 from seg3d_core.errors import ConfigError
 from seg3d_core.segment3d.checkpoint import load_network
-from seg3d_core.segment3d.devices import DTYPES, device_text
 from seg3d_core.segment3d.inference import InferenceNetwork
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.predictor import Segment3D

@@ -66,9 +66,15 @@ def _run(options: argparse.Namespace) -> int:
 
     plan = Plan(options.model, settings, options.threads, options.repeats)
     measured: list[Measurement] = []
-    for size in sorted(options.voxels):
-        print(f"{size:,} voxels ...", file=sys.stderr)
-        measured += measure_all(plan, [size])
+    try:
+        for size in sorted(options.voxels):
+            print(f"{size:,} voxels ...", end=" ", flush=True, file=sys.stderr)
+            measured += measure_all(plan, [size])
+            print(f"{measured[-1].total_ms:.0f} ms", file=sys.stderr)
+    except KeyboardInterrupt:
+        if not measured:
+            raise
+        print("interrupted: the table has what was measured until now", file=sys.stderr)
     print(f"Segment3D {options.model} on {report.heading(measured[-1])}\n\n{report.table(measured)}")
     if options.model in SEGMENT3D_PRESETS:
         print("\nWeights are random: masks of noise take longer to make instances of than those of objects do.")

@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor
 
+from seg3d_core.devices import choose_device, device_text
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.point_sam.checkpoint import load_network
 from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork
 from seg3d_core.point_sam.normalisation import Normalisation
 from seg3d_core.point_sam.patches import FEWEST_PATCHES
 from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamSettings, patches_for
-from seg3d_core.segment3d.devices import choose_device, device_text
 from seg3d_core.stages import stage
 from seg3d_core.types import Cloud, Prompt
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from seg3d_core.devices import choose_device, device_text
 from seg3d_core.errors import ConfigError, DeviceError
-from seg3d_core.segment3d.devices import choose_device, device_text
 from seg3d_core.sparse.engines.choice import ENGINES, choose_engine
 
 

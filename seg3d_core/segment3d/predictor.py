@@ -19,10 +19,10 @@ from seg3d_core.config import (
     Segment3DSettings,
     TilingConfig,
 )
+from seg3d_core.devices import choose_device, choose_dtype, device_text
 from seg3d_core.errors import CheckpointError, ConfigError, InputError
 from seg3d_core.geometry.superpoints import cloud_superpoints
 from seg3d_core.segment3d.checkpoint import load_network
-from seg3d_core.segment3d.devices import choose_device, choose_dtype, device_text
 from seg3d_core.segment3d.inference import InferenceNetwork
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.postprocess import finish, propose
