@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32
 from torch import Tensor
 
 from seg3d_core.devices import choose_device, device_text
 from seg3d_core.errors import ConfigError, InputError
+from seg3d_core.interaction.candidates import MaskCandidates
 from seg3d_core.point_sam.checkpoint import load_network
 from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork
 from seg3d_core.point_sam.normalisation import Normalisation
@@ -26,28 +27,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _STABILITY_MARGIN = 1.0
 """Logits; a mask is stable where its size does not depend on the threshold within this of 0."""
-
-
-@dataclass(frozen=True, eq=False)
-class MaskCandidates:
-    """What a prompt may mean, best first.
-
-    Attributes:
-        cloud: the cloud that the masks index.
-        mask_logits: (C, N) a point belongs to the object where they are above 0.
-        iou_predictions: (C,) the network's estimate of each mask's overlap with the truth; near 0..1, not bounded.
-        stability: (C,) 0..1, size of each mask with a stricter threshold (logit 1) over that with a laxer one (-1).
-    """
-
-    cloud: Cloud
-    mask_logits: Float32[np.ndarray, "C N"]
-    iou_predictions: Float32[np.ndarray, " C"]
-    stability: Float32[np.ndarray, " C"]
-
-    @property
-    def masks(self) -> Bool[np.ndarray, "C N"]:
-        """The points of each candidate."""
-        return self.mask_logits > 0
 
 
 @dataclass(frozen=True, eq=False)
