@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,11 @@ class PointSamConfig(Config):
 
     patches: int = Field(512, ge=3, le=16_384, description="Patches of a cloud; free to change at any time.")
     patch_size: int = Field(64, ge=1, le=4096, description="Points of a patch; free to change at any time.")
+    patch_hidden_channels: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]] = Field(
+        (128, 512),
+        description="Hidden channels of the PointNets that describe patches, before and after each point is told about "
+        "its patch.",
+    )
     patch_channels: int = Field(512, ge=1, le=4096, description="Features of a patch before the transformer.")
     blocks: Literal["gated", "plain"] = Field(
         "gated",
@@ -58,6 +63,20 @@ def _gated(dim: int, depth: int) -> PointSamConfig:
 
 
 POINT_SAM_PRESETS = {
+    # Heads of 64 channels in the encoder and 8 heads in the decoder, as config_of supposes of any checkpoint.
+    "nano": PointSamConfig.build(
+        {
+            "patch_hidden_channels": (32, 64),
+            "patch_channels": 128,
+            "encoder_dim": 192,
+            "encoder_depth": 5,
+            "encoder_heads": 3,
+            "encoder_feedforward_dim": 512,
+            "hidden_dim": 128,
+            "decoder_feedforward_dim": 512,
+            "iou_hidden_dim": 128,
+        }
+    ),
     "tiny": _gated(192, 12),
     "small": _gated(384, 12),
     "base": _gated(768, 12),
@@ -66,7 +85,8 @@ POINT_SAM_PRESETS = {
         {"blocks": "plain", "encoder_dim": 1408, "encoder_depth": 40, "encoder_feedforward_dim": 6144}
     ),
 }
-"""Networks of one family: large is the released one; base and giant are the authors' others, whose weights are not."""
+"""Networks of one family: nano is for the CPU of a robot, large is the released one; base and giant are the authors'
+others, whose weights are not."""
 
 
 class PointSamSettings(Config):
@@ -104,3 +124,53 @@ def patches_for(points: int, settings: PointSamSettings) -> tuple[int, int]:
     """
     patches, size = next((chosen for most, chosen in _PATCHES_BY_POINTS if points <= most), _PATCHES_OF_MANY)
     return min(settings.patches or patches, points), min(settings.patch_size or size, points)
+
+
+class SceneCropConfig(Config):
+    """How much of a cloud a click is answered from: all of it, or a crop around the click.
+
+    The network sees a ball of radius 1 whatever the cloud is: in a whole room a mug is too small to be seen.
+    """
+
+    mode: Literal["auto", "whole", "crop"] = Field(
+        "auto", description="Clicks are answered from the whole cloud or from a crop; auto: crop where it is large."
+    )
+    whole_points: int = Field(
+        100_000, ge=3, le=10_000_000, description="auto: clouds of more points than this are cropped."
+    )
+    whole_extent_m: float = Field(
+        2.5, gt=0, le=1000, description="auto: clouds longer than this (m) along x, y or z are cropped."
+    )
+    radius_m: float = Field(1.0, ge=0.01, le=100, description="Radius of a crop, m.")
+    max_radius_m: float = Field(
+        4.0, ge=0.01, le=1000, description="Crops grow up to this radius (m): to hold all clicks, and what reaches out."
+    )
+    max_points: int = Field(
+        20_000, ge=100, le=1_000_000, description="The network sees at most this many points of a crop, evenly spread."
+    )
+    cache_mb: int = Field(512, ge=1, le=100_000, description="Encoded crops are kept up to this size, MB; one always.")
+
+    @model_validator(mode="after")
+    def _radii_in_order(self) -> SceneCropConfig:
+        if self.max_radius_m < self.radius_m:
+            raise ValueError(f"max_radius_m = {self.max_radius_m:g} m is below radius_m = {self.radius_m:g} m")
+        return self
+
+
+PromptModelName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="nano (small, comes with the package), a file of Point-SAM weights, or tiny, small, base, large, "
+        "giant (random weights, for trying out speed).",
+    ),
+]
+"""Which Point-SAM network."""
+
+
+class PromptModelConfig(Config):
+    """A network that answers clicks, and how."""
+
+    model: PromptModelName = "nano"
+    point_sam: PointSamSettings = Field(PointSamSettings.build({}), description="How the network is run.")
+    scene: SceneCropConfig = Field(SceneCropConfig.build({}), description="How much of a cloud a click is answered from.")

@@ -28,6 +28,7 @@ UNUSED = (
 _HEAD_CHANNELS = {"gated": 64, "plain": 88}
 """Of the attention heads in EVA02 and in EVA-giant; the number of heads leaves no trace in the tensors."""
 
+_PATCHES = "pc_encoder.patch_embed.patch_encoder."
 _BLOCKS = "pc_encoder.transformer.blocks."
 
 
@@ -73,6 +74,9 @@ def config_of(weights: dict[str, Tensor], source: str = "the state dict") -> Poi
         hidden_dim, encoder_dim = weights["pc_encoder.out_proj.weight"].shape
         values: dict[str, Any] = {
             "blocks": blocks,
+            "patch_hidden_channels": tuple(
+                weights[f"{_PATCHES}{layer}.0.weight"].shape[0] for layer in ("conv1", "conv2")
+            ),
             "patch_channels": weights["pc_encoder.patch_proj.weight"].shape[1],
             "encoder_dim": encoder_dim,
             "encoder_depth": _count(weights, rf"{re.escape(_BLOCKS)}\d+\.norm1\.weight"),

@@ -131,7 +131,7 @@ class CloudEncoder(nn.Module):
     def __init__(self, config: PointSamConfig) -> None:
         super().__init__()
         dim = config.encoder_dim
-        self.patch_embed = PatchEmbedding(config.patch_channels)
+        self.patch_embed = PatchEmbedding(config.patch_hidden_channels, config.patch_channels)
         self.patch_proj = nn.Linear(config.patch_channels, dim)
         self.pos_embed = nn.Sequential(nn.Linear(3, _POSITION_CHANNELS), nn.GELU(), nn.Linear(_POSITION_CHANNELS, dim))
         self.transformer = Transformer(config)

@@ -57,7 +57,7 @@ class PointSamNetwork(nn.Module):
         self.config = config
         self.pc_encoder = CloudEncoder(config)
         self.point_encoder = PointEncoder(config.hidden_dim)
-        self.mask_encoder = MaskEncoder(config.hidden_dim)
+        self.mask_encoder = MaskEncoder(config.patch_hidden_channels, config.hidden_dim)
         self.mask_decoder = MaskDecoder(config)
 
     def encode(

@@ -18,9 +18,6 @@ from seg3d_core.point_ops.sampling import sample_farthest
 FEWEST_PATCHES = 3
 """Every point takes its features from the three nearest patches."""
 
-_POINT_CHANNELS, _PATCH_CHANNELS = 128, 512
-"""Hidden channels of the PointNet before and after each point is told about its patch."""
-
 _MEMBERS_AT_ONCE = 512
 """1 MB of hidden channels; all of a cloud's at once would be written to memory and read back, at half the speed."""
 
@@ -104,10 +101,11 @@ class PatchPointNet(nn.Module):
     Names of parameters are those of released checkpoints; the computation is theirs up to rounding.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, hidden_channels: tuple[int, int], out_channels: int) -> None:
         super().__init__()
-        self.conv1 = _two_layers(in_channels, _POINT_CHANNELS, _POINT_CHANNELS)
-        self.conv2 = _two_layers(2 * _POINT_CHANNELS, _PATCH_CHANNELS, out_channels)
+        of_point, of_patch = hidden_channels
+        self.conv1 = _two_layers(in_channels, of_point, of_point)
+        self.conv2 = _two_layers(2 * of_point, of_patch, out_channels)
 
     def forward(self, members: Float[Tensor, "*B L K C"]) -> Float[Tensor, "*B L D"]:
         """Features of patches; differentiable."""
@@ -128,7 +126,7 @@ class PatchPointNet(nn.Module):
         points: Tensor = self.conv1[1:](hidden)
         widen = cast(nn.Linear, self.conv2[0])
         # What every member is told about its patch is the same for all: computed once, not for each of them.
-        of_patch, of_point = widen.weight[:, :_POINT_CHANNELS], widen.weight[:, _POINT_CHANNELS:]
+        of_patch, of_point = widen.weight.chunk(2, dim=1)
         told = functional.linear(points.amax(dim=-2, keepdim=True), of_patch, widen.bias)
         result: Tensor = self.conv2[1:](functional.linear(points, of_point) + told).amax(dim=-2)
         return result
@@ -137,9 +135,9 @@ class PatchPointNet(nn.Module):
 class PatchEmbedding(nn.Module):
     """Patches of a coloured cloud as tokens."""
 
-    def __init__(self, out_channels: int) -> None:
+    def __init__(self, hidden_channels: tuple[int, int], out_channels: int) -> None:
         super().__init__()
-        self.patch_encoder = PatchPointNet(6, out_channels)
+        self.patch_encoder = PatchPointNet(6, hidden_channels, out_channels)
 
     def forward(self, groups: PatchGroups, rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B L C"]:
         """A token of each patch, from the offsets and the colours (-1..1) of its members."""

@@ -63,9 +63,9 @@ class MaskEncoder(nn.Module):
     The first layer is linear in the offset of a point and in its logit: the offsets' part is the same for every mask.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, hidden_channels: tuple[int, int], channels: int) -> None:
         super().__init__()
-        self.patch_encoder = PatchPointNet(4, channels)
+        self.patch_encoder = PatchPointNet(4, hidden_channels, channels)
         self.no_mask_embed = nn.Embedding(1, channels)
 
     def encode_offsets(self, groups: PatchGroups) -> Float[Tensor, "B L K H"]:

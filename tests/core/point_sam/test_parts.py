@@ -112,7 +112,7 @@ def test_the_pointnet_as_the_paper_has_it(monkeypatch, at_once):
     """Maximum and member side by side, then one layer: ours computes the maximum's part once, patches in portions."""
     monkeypatch.setattr("seg3d_core.point_sam.patches._MEMBERS_AT_ONCE", at_once)
     torch.manual_seed(0)
-    net = PatchPointNet(6, 20).double()
+    net = PatchPointNet(6, (128, 512), 20).double()
     members = torch.randn(2, 5, 7, 6, dtype=torch.float64)
     points = net.conv1(members)
     both = torch.cat([points.amax(2, keepdim=True).expand_as(points), points], dim=-1)
