@@ -1,0 +1,41 @@
+"""What answers clicks, chosen by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seg3d_core.errors import ConfigError
+from seg3d_core.interaction.model import PromptModel
+from seg3d_core.optional import import_with_torch
+from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamSettings, PromptModelConfig
+
+_SHIPPED = {"nano": Path(__file__).parent / "weights" / "point_sam_nano.safetensors"}
+
+
+def make_prompt_model(config: PromptModelConfig) -> PromptModel:
+    """The model that ``config.model`` names; its weights are on their device when it returns.
+
+    Raises:
+        ConfigError: no model has that name and no such file exists (the message lists the names), or PyTorch is needed
+            and missing.
+        CheckpointError: the file is of no Point-SAM network.
+        DeviceError: the device asked for is not there.
+    """
+    model: PromptModel = make_point_sam(config.model, config.point_sam)
+    return model
+
+
+def make_point_sam(model: str, settings: PointSamSettings) -> Any:
+    """The ``PointSam`` of that name or file; raises as ``make_prompt_model``."""
+    point_sam = import_with_torch("seg3d_core.point_sam.predictor", f"model = {model!r}").PointSam
+    if model in _SHIPPED:
+        if not _SHIPPED[model].is_file():
+            raise ConfigError(f"model = {model!r}: this installation lacks its weights, {_SHIPPED[model]}")
+        return point_sam.from_checkpoint(_SHIPPED[model], settings)
+    if model in POINT_SAM_PRESETS:
+        return point_sam.from_preset(model, settings)
+    if not Path(model).is_file():
+        names = ", ".join(dict.fromkeys([*_SHIPPED, *POINT_SAM_PRESETS]))
+        raise ConfigError(f"model = {model!r}: neither one of {names} nor a file that exists")
+    return point_sam.from_checkpoint(model, settings)
