@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from seg3d_core.config import TrackingConfig
 from seg3d_core.geometry.voxels import voxel_keys
+from seg3d_core.tracking.ids import next_tracked_id
 from seg3d_core.types import Instances
 
 VoxelSet: TypeAlias = Int64[np.ndarray, " _"]
@@ -45,14 +46,15 @@ class IdTracker:
     """Gives instances the ids of the instances that they overlap most in the results before, one to one.
 
     When an instance falls apart the part with the larger overlap keeps the id; when instances merge the id of the
-    larger one stays, of the older one if they are equal. New ids count up from 1 and are never given twice, not even
-    after ``reset``. An id not found where its voxels were seen again is forgotten after ``patience`` such results; an
-    id out of view is kept. Ids depend neither on the order of instances nor on the order of points.
+    larger one stays, of the older one if they are equal. New ids count up from 1, past those that people give
+    (``ACCEPTED_IDS``), and are never given twice, not even after ``reset``. An id not found where its voxels were seen
+    again is forgotten after ``patience`` such results; an id out of view is kept. Ids depend neither on the order of
+    instances nor on the order of points.
     """
 
     def __init__(self, config: TrackingConfig) -> None:
         self._config = config
-        self._next_id = 1
+        self._last_id = 0
         self.reset()
 
     def reset(self) -> None:
@@ -109,8 +111,7 @@ class IdTracker:
         rank = _canonical_order(found)
         for row in rank[np.argsort(-scores[rank], kind="stable")]:
             if ids[row] == 0:
-                ids[row] = self._next_id
-                self._next_id += 1
+                ids[row] = self._last_id = next_tracked_id(self._last_id)
 
     def _remember(
         self,
