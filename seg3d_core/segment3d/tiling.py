@@ -17,6 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from seg3d_core.config import TilingConfig
 from seg3d_core.errors import InputError
 from seg3d_core.segment3d.proposals import Proposals
+from seg3d_core.segment3d.tiling_kernels import unite
+from seg3d_core.stages import stage
 
 Rows = Int64[np.ndarray, " _"]
 """Ascending rows of the cloud."""
@@ -61,7 +63,8 @@ def segment_in_tiles(
     tiles = [TileProposals(rows, segment_tile(rows)) for rows in split_tiles(xyz, config)]
     if len(tiles) == 1:
         return tiles[0].proposals
-    return merge_tiles(tiles, len(xyz), config.join_iou)
+    with stage("postprocess"):
+        return merge_tiles(tiles, len(xyz), config.join_iou)
 
 
 def split_tiles(xyz: Float32[np.ndarray, "V 3"], config: TilingConfig) -> list[Rows]:
@@ -187,21 +190,18 @@ def _unions(tiles: Sequence[TileProposals], group: Int64[np.ndarray, " F"], num_
     scores = np.concatenate([proposals.scores for proposals in found])
     groups = int(group.max(initial=-1)) + 1
     total = np.bincount(group, sizes * scores.astype(np.float64), groups) / np.bincount(group, sizes, groups)
-    keys = np.repeat(group, sizes) * num_rows
-    keys += np.concatenate([tile.rows[tile.proposals.members] for tile in tiles])
+    members = np.concatenate([tile.rows[tile.proposals.members] for tile in tiles])
     probabilities = _probabilities(found)
-    # Within a row of a union the greatest probability comes first, and stays.
-    order = np.argsort(keys, kind="stable") if probabilities is None else np.lexsort((-probabilities, keys))
-    keys = keys[order]
-    kept = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.bool_)
-    owner, members = np.divmod(keys[kept], num_rows)
-    merged = Proposals(
-        total.astype(np.float32),
-        np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=groups))]).astype(np.int64),
-        members.astype(np.int32),
+    offsets, united, entries = unite(
+        np.concatenate([[0], np.cumsum(np.bincount(group, minlength=groups))]),
+        np.argsort(group, kind="stable"),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        members,
+        np.empty(0, np.float32) if probabilities is None else probabilities,
         num_rows,
-        None if probabilities is None else probabilities[order[kept]],
     )
+    kept = None if probabilities is None else probabilities[entries]
+    merged = Proposals(total.astype(np.float32), offsets, united, num_rows, kept)
     return merged.select(np.argsort(-merged.scores, kind="stable"))
 
 
