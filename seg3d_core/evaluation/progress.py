@@ -77,7 +77,7 @@ class Progress:
         made = self._done + share
         if made >= LEAST_MADE and spent_s > 0:
             left_s = (self._total - done - share) * spent_s / made
-            line += f" | {made / spent_s * 60:.1f} a minute | {_duration(left_s)} left"
+            line += f" | {made / spent_s * 60:.1f} a minute | {duration(left_s)} left"
         return f"{line} | {self._name}{' ' + words if words else ''}"
 
     def _write(self, line: str) -> None:
@@ -85,7 +85,8 @@ class Progress:
         self._stream.flush()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as people read them: 42 s, 3 min 07 s, 2 h 05 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

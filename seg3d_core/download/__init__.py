@@ -1,0 +1,1 @@
+"""Released weights from where their authors put them."""
