@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,6 +11,7 @@ from seg3d_core.interaction.candidates import MaskCandidates
 from seg3d_core.types import Cloud, Prompt
 
 
+@runtime_checkable
 class PromptModel(Protocol):
     """A model that is shown a cloud once and then asked about it any number of times; one thread at a time."""
 

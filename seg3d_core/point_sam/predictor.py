@@ -30,7 +30,15 @@ _STABILITY_MARGIN = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class _Scene:
+class EncodedScene:
+    """A cloud as the network knows it.
+
+    Attributes:
+        cloud: in its own frame.
+        normalisation: between its frame and the network's.
+        encoded: what clicks need of it.
+    """
+
     cloud: Cloud
     normalisation: Normalisation
     encoded: EncodedCloud
@@ -52,7 +60,7 @@ class PointSam:
         self.device = choose_device(self.settings.device)
         here = next(network.parameters()).device == self.device
         self._network = (network if here else copy.deepcopy(network).to(self.device)).eval()
-        self._scene: _Scene | None = None
+        self._scene: EncodedScene | None = None
         parameters = sum(parameter.numel() for parameter in network.parameters())
         self.description = f"Point-SAM with {parameters / 1e6:.1f} M parameters on {device_text(self.device)}"
         _LOGGER.info(self.description)
@@ -87,17 +95,24 @@ class PointSam:
         """Encode ``cloud``: all that clicks on it have in common. Where it is refused, the one before stays.
 
         Raises:
+            InputError: see ``encode``.
+        """
+        self._scene = self.encode(cloud)
+
+    def encode(self, cloud: Cloud) -> EncodedScene:
+        """``cloud`` for ``answer``; nothing is remembered.
+
+        Raises:
             InputError: fewer than 3 points, all points in one place, or colours outside 0..1.
         """
-        if len(cloud) < FEWEST_PATCHES:
-            raise InputError(f"the cloud has {len(cloud)} points, Point-SAM needs {FEWEST_PATCHES} at least")
+        require_usable(cloud)
         normalisation = Normalisation.of(cloud.points, self.settings.up)
         rgb = self._rgb(cloud)
         patches, size = patches_for(len(cloud), self.settings)
         with stage("encode"), torch.inference_mode():
             xyz = self._tensor(normalisation.apply(cloud.points)).clamp_(-1, 1)
             encoded = self._network.encode(xyz[None], self._tensor(rgb)[None], patches, size)
-        self._scene = _Scene(cloud, normalisation, encoded)
+        return EncodedScene(cloud, normalisation, encoded)
 
     def predict(
         self, prompt: Prompt, mask_input: Float32[np.ndarray, " N"] | None = None, multimask: bool | None = None
@@ -113,9 +128,22 @@ class PointSam:
             InputError: there is no cloud yet, neither click nor mask, or ``mask_input`` has another length or NaN.
             PromptError: a click lies outside of the cloud.
         """
-        scene = self._scene
-        if scene is None:
+        if self._scene is None:
             raise InputError("there is no cloud to click on: call set_cloud first")
+        return self.answer(self._scene, prompt, mask_input, multimask)
+
+    def answer(
+        self,
+        scene: EncodedScene,
+        prompt: Prompt,
+        mask_input: Float32[np.ndarray, " N"] | None = None,
+        multimask: bool | None = None,
+    ) -> MaskCandidates:
+        """``predict`` on a cloud that ``encode`` returned.
+
+        Raises:
+            InputError, PromptError: see ``predict``.
+        """
         if mask_input is not None and len(mask_input) != len(scene.cloud):
             raise InputError(f"the mask prompt has {len(mask_input)} points, the cloud {len(scene.cloud)}")
         points = self._tensor(scene.normalisation.apply_to_clicks(prompt.points))
@@ -137,13 +165,24 @@ class PointSam:
         """Colours in -1..1."""
         if cloud.rgb is None:
             return np.full((len(cloud), 3), 2 * self.settings.missing_colour - 1, np.float32)
-        if not (cloud.rgb.min() >= 0 and cloud.rgb.max() <= 1):
-            raise InputError(f"colours are from {cloud.rgb.min():g} to {cloud.rgb.max():g}, must be within 0..1")
         scaled: Float32[np.ndarray, "N 3"] = cloud.rgb * np.float32(2) - np.float32(1)
         return scaled
 
     def _tensor(self, values: Float32[np.ndarray, "*S"]) -> Tensor:
         return torch.tensor(values, device=self.device)
+
+
+def require_usable(cloud: Cloud) -> None:
+    """Look at what can be wrong with a cloud without knowing where its points lie.
+
+    Raises:
+        InputError: fewer than 3 points, or colours outside 0..1.
+    """
+    if len(cloud) < FEWEST_PATCHES:
+        raise InputError(f"the cloud has {len(cloud)} points, Point-SAM needs {FEWEST_PATCHES} at least")
+    rgb = cloud.rgb
+    if rgb is not None and not (rgb.min() >= 0 and rgb.max() <= 1):
+        raise InputError(f"colours are from {rgb.min():g} to {rgb.max():g}, must be within 0..1")
 
 
 def _stability(mask_logits: Float32[np.ndarray, "C N"]) -> Float32[np.ndarray, " C"]:
