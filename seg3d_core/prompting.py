@@ -22,7 +22,10 @@ def make_prompt_model(config: PromptModelConfig) -> PromptModel:
         CheckpointError: the file is of no Point-SAM network.
         DeviceError: the device asked for is not there.
     """
-    model: PromptModel = make_point_sam(config.model, config.point_sam)
+    point_sam = make_point_sam(config.model, config.point_sam)
+    model: PromptModel = import_with_torch("seg3d_core.point_sam.scene_crops", "prompting").SceneCrops(
+        point_sam, config.scene
+    )
     return model
 
 

@@ -20,7 +20,7 @@ def nearest_of_voxels(points: np.ndarray, kept: np.ndarray, voxel: np.ndarray, s
     for i in range(len(points)):
         p = points[i]
         x, y, z = _cell(p[0], size), _cell(p[1], size), _cell(p[2], size)
-        best = np.int64(voxel[i])
+        best = int(voxel[i])
         squared = _squared(p, kept[best])
         # What is not within reach is at least this far.
         for reach in (1, 2):
@@ -89,20 +89,20 @@ def _owner(cells: np.ndarray, owners: np.ndarray, x: int, y: int, z: int) -> int
     slot = _slot(x, y, z, len(owners))
     while owners[slot] >= 0:
         if cells[slot, 0] == x and cells[slot, 1] == y and cells[slot, 2] == z:
-            return np.int64(owners[slot])
+            return int(owners[slot])
         slot = (slot + 1) & (len(owners) - 1)
-    return np.int64(-1)
+    return -1
 
 
 @njit(cache=True, nogil=True)
 def _slot(x: int, y: int, z: int, slots: int) -> int:
     mixed = (np.uint64(x) * np.uint64(73856093)) ^ (np.uint64(y) * np.uint64(19349663)) ^ (np.uint64(z) * _MIX)
-    return np.int64(((mixed * _MIX) >> np.uint64(32)) & np.uint64(slots - 1))
+    return int(((mixed * _MIX) >> np.uint64(32)) & np.uint64(slots - 1))
 
 
 @njit(cache=True, nogil=True)
 def _cell(value: float, size: float) -> int:
-    return np.int64(np.floor(value / size))
+    return int(np.floor(value / size))
 
 
 @njit(cache=True, nogil=True)
@@ -125,4 +125,5 @@ def _to_border(p: np.ndarray, x: int, y: int, z: int, size: float) -> float:
 @njit(cache=True, nogil=True)
 def _squared(p: np.ndarray, q: np.ndarray) -> float:
     dx, dy, dz = np.float64(p[0]) - q[0], np.float64(p[1]) - q[1], np.float64(p[2]) - q[2]
-    return dx * dx + dy * dy + dz * dz
+    squared: float = dx * dx + dy * dy + dz * dz
+    return squared
