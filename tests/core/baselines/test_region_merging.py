@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import plain_region_merging
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seg3d_core.baselines import region_merging
 from seg3d_core.baselines.region_merging import absorb_slivers, merge_regions
 from seg3d_core.geometry.superpoints import SurfaceGraph
 from seg3d_core.geometry.surface import Surface
@@ -65,3 +67,31 @@ def test_a_strip_between_two_regions_joins_the_one_it_bends_least_toward() -> No
 def test_regions_without_neighbours_are_no_slivers() -> None:
     labels = np.array([0, 0, 1, 1], np.int32)
     assert absorb_slivers(graph_of(4, {(0, 1): 0.1, (2, 3): 0.1}), labels).tolist() == [0, 0, 1, 1]
+
+
+def random_graph(rng: np.random.Generator, count: int, weights: np.ndarray) -> SurfaceGraph:
+    """Samples in a row joined to some of those near them, with weights drawn from the given ones."""
+    pairs = {(a, a + int(step)) for a in range(count) for step in rng.integers(1, 9, 4) if a + step < count}
+    return graph_of(count, {pair: float(rng.choice(weights)) for pair in pairs})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 120), st.floats(0.0, 1.0), st.booleans(), st.integers(0, 2**32 - 1))
+def test_regions_equal_those_of_plain_python_down_to_their_numbers(
+    count: int, limit: float, has_ties: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    weights = np.array([0, 0.25, 0.5]) if has_ties else rng.random(50)
+    graph = random_graph(rng, count, weights)
+    labels = np.unique(rng.integers(0, count, count) // 3, return_inverse=True)[1].astype(np.int32)
+    joined, plain = (module.merge_regions(graph, labels, limit) for module in (region_merging, plain_region_merging))
+    np.testing.assert_array_equal(joined, plain)
+    share = float(rng.random())
+    np.testing.assert_array_equal(
+        region_merging.absorb_slivers(graph, joined, share), plain_region_merging.absorb_slivers(graph, joined, share)
+    )
+
+
+def test_no_samples_are_no_regions() -> None:
+    empty = np.zeros(0, np.int32)
+    assert merge_regions(graph_of(0, {}), empty, 0.5).tolist() == absorb_slivers(graph_of(0, {}), empty).tolist() == []
