@@ -26,17 +26,26 @@ _DAMAGE = (
 """What numpy and zipfile stumble over: flipped bytes, encryption, sizes beyond memory, one array under this suffix."""
 
 
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an archive.
+
+    Raises:
+        InputError: not an archive, or damaged. Nothing is unpickled.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except _DAMAGE as error:
+        raise InputError(f"not a readable NumPy archive: {error}") from error
+
+
 def read_npz(path: Path) -> PointRecords:
     """Read points (``points``, ``xyz`` or ``positions``), ``rgb``, ``normals``, ``instance_id`` and their names.
 
     Raises:
         InputError: not an archive, damaged, points are missing or a shape does not fit. Nothing is unpickled.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except _DAMAGE as error:
-        raise InputError(f"not a readable NumPy archive: {error}") from error
+    arrays = read_arrays(path)
     points = _first(arrays, _POINTS)
     if points is None or points.shape[-1:] != (3,) or points.dtype.kind not in "fiu":
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
