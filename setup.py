@@ -85,6 +85,8 @@ setup(
         "test": [
             "pytest",
             "pytest-timeout",
+            # Tests of the core run on two cores; those on a ROS graph have the machine to themselves.
+            "pytest-xdist",
             "hypothesis",
             "beartype",
             "ruff",
