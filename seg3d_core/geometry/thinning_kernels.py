@@ -97,7 +97,7 @@ def _owner(cells: np.ndarray, owners: np.ndarray, x: int, y: int, z: int) -> int
 @njit(cache=True, nogil=True)
 def _slot(x: int, y: int, z: int, slots: int) -> int:
     mixed = (np.uint64(x) * np.uint64(73856093)) ^ (np.uint64(y) * np.uint64(19349663)) ^ (np.uint64(z) * _MIX)
-    return int(((mixed * _MIX) >> np.uint64(32)) & np.uint64(slots - 1))
+    return int(np.int64((mixed * _MIX) >> np.uint64(33))) & (slots - 1)
 
 
 @njit(cache=True, nogil=True)
