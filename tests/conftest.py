@@ -21,6 +21,8 @@ settings.load_profile("untimed")
 
 OPTIONAL = {
     "seg3d_core.checkpoints": "torch",
+    "seg3d_core.devices": "torch",
+    "seg3d_core.learning.point_sam": "torch",
     "seg3d_core.point_ops": "torch",
     "seg3d_core.point_sam": "torch",
     "seg3d_core.segment3d": "torch",
@@ -33,7 +35,7 @@ def _is_importable(module: str) -> bool:
     return all(
         importlib.util.find_spec(library) is not None
         for package, library in OPTIONAL.items()
-        if module.startswith(package + ".")
+        if f"{module}.".startswith(f"{package}.")
     )
 
 

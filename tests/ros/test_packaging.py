@@ -68,7 +68,16 @@ def test_lock_satisfies_every_requirement(metadata: dict[str, Any], python: str,
             assert requirement.specifier.contains(pin), f"{text}: the lock has {pin}"
 
 
-NEURAL_PACKAGES = ("benchmark", "checkpoints", "point_ops", "point_sam", "sparse", "segment3d")
+NEURAL = (
+    "benchmark",
+    "checkpoints",
+    "devices.py",
+    "learning/point_sam",
+    "point_ops",
+    "point_sam",
+    "segment3d",
+    "sparse",
+)
 """Only these may import what the extra ``torch`` brings, and Triton, which comes with PyTorch for CUDA."""
 
 
@@ -95,7 +104,8 @@ def test_every_import_is_declared(metadata: dict[str, Any], package: str) -> Non
         if name in rosdep:
             assert name in OPTIONAL_ROS or name.replace("_", "-") in wheels, f"{file}: no wheel of {name} is asked for"
         else:
-            allowed = required | neural if file.relative_to(ROOT / package).parts[0] in NEURAL_PACKAGES else required
+            is_neural = f"{file.relative_to(ROOT / package)}/".startswith(tuple(f"{each}/" for each in NEURAL))
+            allowed = required | neural if is_neural else required
             known = canonicalize_name(DISTRIBUTION_OF.get(name, name)) in allowed
             assert known, f"{file} imports {name}, which setup.py does not require"
 
