@@ -20,6 +20,7 @@ settings.load_profile("untimed")
 
 
 OPTIONAL = {
+    "seg3d_core.benchmark": "torch",
     "seg3d_core.checkpoints": "torch",
     "seg3d_core.devices": "torch",
     "seg3d_core.learning.point_sam": "torch",
