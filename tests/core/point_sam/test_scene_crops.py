@@ -127,7 +127,7 @@ def test_a_crop_grows_until_it_holds_the_object(shelf):
 @pytest.mark.parametrize(("goes_on", "crops_needed"), [(False, 1), (True, 2)])
 def test_a_wall_of_the_crop_that_is_empty_is_no_cut(goes_on, crops_needed):
     """An object that ends where the crop does, and one with more of it right behind the border."""
-    parts = [strip(1.96, 1800, [1, 0, 0])] + [strip(1, 900, [1, 0, 0], (1.5, 0, 0))] * goes_on
+    parts = [strip(1.96, 1800, [1, 0, 0])] + [strip(0.8, 900, [1, 0, 0], (1.4, 0, 0))] * goes_on
     sam = make_sam(Oracle)
     model = crops(sam)
     model.set_cloud(scene(*parts))
@@ -221,7 +221,6 @@ def test_a_mask_without_clicks(shelf):
     mask = np.where(shelf.rgb[:, 0] > 0.5, np.float32(5), np.float32(-5))
     model.predict(none, mask)
     # The middle of a strip of 3 m, 98 % of it within three quarters of the radius.
-    assert len(sam.encoded) == 1
     assert 3.8 < np.ptp(sam.encoded[0].points[:, 0]) <= 4.0
 
 
