@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
-from scipy.spatial import cKDTree
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from seg3d_core.errors import InputError
+from seg3d_core.point_ops.buckets import Buckets
 from seg3d_core.point_ops.inputs import require_one_device, require_points
-from seg3d_core.point_ops.neighbours_kernels import rank_neighbours
+from seg3d_core.point_ops.neighbours_kernels import search_buckets
 
 _PAIRS_AT_ONCE = 2**23
 """Pairs of a query and a point that are held at a time: about 130 MB where every pair is looked at."""
 
-_ROUNDING = 1e-6
-"""More than float32 can err in a squared distance, relative to it: five roundings of 6e-8 each."""
-
-_TINY = 1e-37
-"""Squared distances below are not rounded relative to their size."""
+_QUERIES_PER_THREAD = 256
+"""Fewer are answered before another thread has started."""
 
 _Found = tuple[Int64[Tensor, "M k"], Float32[Tensor, "M k"]]
 
@@ -33,7 +32,8 @@ def nearest(
 
     Sorted by distance, equal ones by row; of more points than fit at the same k-th distance, those of the lowest rows.
     Every device gives the same rows: squared distances are (dx² + dy²) + dz² in float32, each operation rounded once.
-    Memory is bounded whatever N and M are. Each cloud of a batch is searched by itself. No gradients.
+    Memory is bounded whatever N and M are; on a CPU every query looks at N / 64 boxes, and into the nearest of them.
+    Each cloud of a batch is searched by itself. No gradients.
 
     Raises:
         InputError: points or queries that are not float32 and finite, ``k`` outside 1..N, two devices, two batches.
@@ -46,8 +46,8 @@ def nearest(
         raise InputError(f"{k} nearest neighbours were asked of {available} points, from 1 to {available} are possible")
     if points.shape[:-2] != queries.shape[:-2]:
         raise InputError(f"points are a batch {tuple(points.shape[:-2])}, queries {tuple(queries.shape[:-2])}")
-    search = _search_tree if points.device.type == "cpu" else search_all_pairs
-    return _of_each_cloud(search, points.detach(), queries.detach(), k)
+    search = _search_buckets if points.device.type == "cpu" else search_all_pairs
+    return _of_each_cloud(search, points.detach().contiguous(), queries.detach().contiguous(), k)
 
 
 def _of_each_cloud(
@@ -84,35 +84,17 @@ def search_all_pairs(points: Float32[Tensor, "N 3"], queries: Float32[Tensor, "M
     return keys & 0xFFFFFFFF, (keys >> 32).to(torch.int32).view(torch.float32)
 
 
-def _search_tree(points: Float32[Tensor, "N 3"], queries: Float32[Tensor, "M 3"], k: int) -> _Found:
-    """What ``search_all_pairs`` finds, by a k-d tree that proposes more points until none can be missing."""
-    tree = cKDTree(points.numpy(), balanced_tree=False, compact_nodes=False, leafsize=32)
-    indices = torch.empty(len(queries), k, dtype=torch.int64)
-    squared = torch.empty(len(queries), k)
-    rows = torch.arange(len(queries))
-    for proposals in (k + 1, 2 * k + 64):
-        undecided = []
-        for chunk in torch.split(rows, max(1, _PAIRS_AT_ONCE // proposals)):
-            indices[chunk], squared[chunk], decided = _propose(tree, points, queries[chunk], k, proposals)
-            undecided.append(chunk[~decided])
-        rows = torch.cat(undecided)
-        if not len(rows):
-            return indices, squared
-    # Very many points at the same distance, as copies of one point are.
-    indices[rows], squared[rows] = search_all_pairs(points, queries[rows], k)
-    return indices, squared
-
-
-def _propose(
-    tree: cKDTree, points: Float32[Tensor, "N 3"], queries: Float32[Tensor, "M 3"], k: int, proposals: int
-) -> tuple[Int64[Tensor, "M k"], Float32[Tensor, "M k"], Bool[Tensor, " M"]]:
-    """The best ``k`` of the ``proposals`` nearest in double precision, and whether they are sure to be the nearest."""
-    ranks = np.arange(1, min(proposals, tree.n) + 1)
-    distances, proposed = tree.query(queries.numpy(), k=ranks, workers=torch.get_num_threads())
-    indices = np.empty((len(queries), k), np.int64)
-    squared = np.empty((len(queries), k), np.float32)
-    rank_neighbours(points.numpy(), queries.numpy(), proposed, indices, squared)
-    # Every point that was not proposed is at least as far as the last that was.
-    beyond = distances[:, -1] ** 2 * (1 - _ROUNDING) - _TINY
-    decided = (squared[:, -1] < beyond) | (proposals >= tree.n)
-    return torch.from_numpy(indices), torch.from_numpy(squared), torch.from_numpy(decided)
+def _search_buckets(points: Float32[Tensor, "N 3"], queries: Float32[Tensor, "M 3"], k: int) -> _Found:
+    """What ``search_all_pairs`` finds, by looking into few buckets; queries are shared out among threads."""
+    buckets = Buckets.of(points.numpy(), np.arange(len(points)))
+    rows = np.empty((len(queries), k), np.int64)
+    squared_bits = np.empty((len(queries), k), np.int32)
+    search = partial(search_buckets, buckets.points, buckets.ranks.ravel(), len(points), (buckets.low, buckets.high))
+    parts = max(1, min(torch.get_num_threads(), len(queries) // _QUERIES_PER_THREAD))
+    split = [np.array_split(values, parts) for values in (queries.numpy(), rows, squared_bits)]
+    if parts == 1:
+        search(queries.numpy(), rows, squared_bits)
+    else:
+        with ThreadPoolExecutor(parts) as threads:
+            list(threads.map(search, *split))
+    return torch.from_numpy(rows), torch.from_numpy(squared_bits.view(np.float32))

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from seg3d_core.config import FarthestPointTies
 from seg3d_core.errors import InputError
+from seg3d_core.point_ops.buckets import Buckets
 from seg3d_core.point_ops.inputs import require_one_device, require_points
 from seg3d_core.point_ops.sampling_device import sample_on_device
-from seg3d_core.point_ops.sampling_kernels import BUCKET, bucket_keys, fill_buckets, sample_buckets
+from seg3d_core.point_ops.sampling_kernels import sample_buckets
 from seg3d_core.point_ops.ties import released_order
 
 
@@ -93,10 +94,9 @@ def _sample_cloud(
 def _sample_rows(
     points: Float32[np.ndarray, "N 3"], rows: Int64[np.ndarray, " R"], start: int, count: int
 ) -> Int64[np.ndarray, " count"]:
-    ranks = np.sort(bucket_keys(points, rows)) & 0xFFFFFFFF
-    # The last bucket is filled up with copies of its last point, which changes no maximum and no lowest rank.
-    ranks = np.pad(ranks, (0, -len(ranks) % BUCKET), mode="edge")
-    return sample_buckets(fill_buckets(points, rows, ranks), ranks.reshape(-1, BUCKET), points[start], count)
+    # The copies that fill up the last bucket change no maximum and no lowest rank.
+    buckets = Buckets.of(points, rows)
+    return sample_buckets(buckets.points, buckets.ranks, buckets.low, buckets.high, points[start], count)
 
 
 def _sample_ranked(

@@ -1,4 +1,4 @@
-"""Nearest neighbours, by tree and by all pairs, against every distance sorted."""
+"""Nearest neighbours, by buckets and by all pairs, against every distance sorted."""
 
 from __future__ import annotations
 
@@ -66,6 +66,38 @@ def test_more_equal_points_than_are_asked_for(copies):
     points = points.astype(np.float32)
     rows, _ = nearest(torch.from_numpy(points), torch.from_numpy(points[:20]), 9)
     assert rows.tolist() == slowly(points, points[:20], 9)[0].tolist()
+
+
+@pytest.mark.parametrize("k", [1, 3, 64, 65, 400, 700, 2000])
+def test_many_neighbours_in_many_buckets(k):
+    """Some on a grid, so that many are equally far; more than one limit and one portion of those found."""
+    random = np.random.default_rng(k)
+    points = np.concatenate([random.normal(size=(1000, 3)), random.integers(-4, 5, (1000, 3))]).astype(np.float32)
+    queries = np.concatenate([points[990:1010], random.normal(scale=3, size=(20, 3))]).astype(np.float32)
+    rows, distances = nearest(torch.from_numpy(points), torch.from_numpy(queries), k)
+    expected_rows, expected = slowly(points, queries, k)
+    assert rows.tolist() == expected_rows.tolist()
+    assert distances.tolist() == expected.tolist()
+
+
+def test_threads_share_the_queries():
+    random = np.random.default_rng(1)
+    points, queries = (torch.from_numpy(random.normal(size=(n, 3)).astype(np.float32)) for n in (500, 1100))
+    alone = nearest(points, queries, 7)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = nearest(points, queries, 7)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(alone[0], together[0]) and torch.equal(alone[1], together[1])
+
+
+def test_distances_beyond_the_largest_number():
+    points = torch.tensor([[0.0, 0, 0], [3e38, 0, 0], [-3e38, 0, 0], [1, 0, 0]])
+    rows, distances = nearest(points, points[:2], 4)
+    assert rows.tolist() == [[0, 3, 1, 2], [1, 0, 2, 3]]
+    assert distances.tolist() == [[0, 1, float("inf"), float("inf")], [0, *[float("inf")] * 3]]
 
 
 def test_memory_is_shared_out_among_chunks(monkeypatch):
