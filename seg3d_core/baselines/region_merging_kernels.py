@@ -10,8 +10,8 @@ from numba import njit
 def join_along(pairs: np.ndarray, totals: np.ndarray, edges: np.ndarray, count: int, max_mean: float) -> np.ndarray:
     """(R,) int32 region that each of ``count`` regions joined, itself where it stayed.
 
-    Uses up ``totals`` and ``edges``. Smallest mean first, then lowest regions; of two that join, the one with more neighbours
-    stays (the lower on a tie).
+    Uses up ``totals`` and ``edges``. Smallest mean first, then lowest regions; of two that join, the one with more
+    neighbours stays (the lower on a tie).
     """
     parent = np.arange(count).astype(np.int32)
     ends = pairs.copy()
@@ -117,11 +117,11 @@ def _heap(means: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _before(i: int, j: int, means: np.ndarray, ends: np.ndarray) -> bool:
     """Whether border i comes before border j: by mean, then by the lower region, then by the higher one."""
     if means[i] != means[j]:
-        return means[i] < means[j]
+        return bool(means[i] < means[j])
     low_i, low_j = min(ends[i, 0], ends[i, 1]), min(ends[j, 0], ends[j, 1])
     if low_i != low_j:
-        return low_i < low_j
-    return max(ends[i, 0], ends[i, 1]) < max(ends[j, 0], ends[j, 1])
+        return bool(low_i < low_j)
+    return bool(max(ends[i, 0], ends[i, 1]) < max(ends[j, 0], ends[j, 1]))
 
 
 @njit(cache=True, nogil=True)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
 from seg3d_core.geometry.normals_kernels import moment_normals, patch_moments, widen
+from seg3d_core.geometry.sorting_kernels import compact_keys, group_starts, radix_order
 from seg3d_core.geometry.voxels import voxel_keys
 
 _QUIET_RANGE_M = 1.5
@@ -64,9 +65,9 @@ def is_seen_from(points: Float32[np.ndarray, "N 3"], viewpoint: Float64[np.ndarr
         return False
     width = _CELL_SAMPLES * spacing_m / typical
     directions = (rays / np.maximum(ranges, 1e-9)[:, None]).astype(np.float32)
-    order = np.argsort(voxel_keys(directions, width), kind="stable")
-    keys = voxel_keys(directions[order], width)
-    starts = np.flatnonzero(np.diff(keys, prepend=-1) > 0)
+    keys = compact_keys(voxel_keys(directions, width))
+    order = radix_order(keys)
+    starts = group_starts(keys, order)[:-1]
     nearest = np.minimum.reduceat(ranges[order], starts)
     farthest = np.maximum.reduceat(ranges[order], starts)
     # Twelve cells of depth per cell of width: a surface seen at less than 5 degrees.

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from seg3d_core.geometry.surface_kernels import grid_neighbours, group_means
+from seg3d_core.geometry.sorting_kernels import (
+    compact_keys,
+    count_distinct,
+    group_of_each,
+    group_starts,
+    radix_order,
+)
+from seg3d_core.geometry.surface_kernels import group_means
+from seg3d_core.geometry.surface_neighbours_kernels import grid_neighbours
 from seg3d_core.geometry.voxels import voxel_keys
 from seg3d_core.types import Cloud
 
@@ -44,17 +52,14 @@ def thin(cloud: Cloud, voxel_size_m: float) -> Surface:
     Raises:
         InputError: a point is too far from the origin for a voxel number.
     """
-    keys = voxel_keys(cloud.points, voxel_size_m)
-    order = np.argsort(keys, kind="stable")
-    is_first = np.diff(keys[order], prepend=-1) > 0
-    starts = np.append(np.flatnonzero(is_first), len(order))
-    point_to_sample = np.empty(len(order), np.int32)
-    point_to_sample[order] = np.cumsum(is_first) - 1
+    keys = compact_keys(voxel_keys(cloud.points, voxel_size_m))
+    order = radix_order(keys)
+    starts = group_starts(keys, order)
     return Surface(
         points=group_means(cloud.points, order, starts),
         rgb=None if cloud.rgb is None else group_means(cloud.rgb, order, starts),
         normals=None if cloud.normals is None else _unit(group_means(cloud.normals, order, starts)),
-        point_to_sample=point_to_sample,
+        point_to_sample=group_of_each(order, starts),
         voxel_size_m=voxel_size_m,
     )
 
@@ -65,7 +70,7 @@ def point_spacing(points: Float32[np.ndarray, "N 3"], coarse_m: float = 0.03) ->
     The surface is measured by the occupied voxels of edge ``coarse_m``; a smooth surface in general position occupies
     about 1.5 voxels per square of that edge.
     """
-    occupied = len(np.unique(voxel_keys(points, coarse_m)))
+    occupied = count_distinct(voxel_keys(points, coarse_m))
     return coarse_m * float(np.sqrt(occupied / 1.5 / max(len(points), 1)))
 
 
@@ -81,11 +86,11 @@ def nearest_within(
         InputError: a point is too far from the origin for a cell number.
     """
     keys = voxel_keys(points, cell_size_m)
-    order = np.argsort(keys, kind="stable")
-    occupied, starts = np.unique(keys[order], return_index=True)
-    found = grid_neighbours(points[order], occupied, np.append(starts, len(points)), cell_size_m, k, radius_m)
-    neighbours = np.empty_like(found)
-    neighbours[order] = np.where(found >= 0, order.astype(np.int32)[found], np.int32(-1))
+    order = radix_order(compact_keys(keys))
+    starts = group_starts(keys, order)
+    neighbours: Int32[np.ndarray, "S k"] = grid_neighbours(
+        points, order, keys[order[starts[:-1]]], starts, cell_size_m, k, radius_m
+    )
     return neighbours
 
 

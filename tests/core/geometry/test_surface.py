@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.surface import nearest_within, point_spacing, thin
+from seg3d_core.geometry.voxels import voxel_keys
 from seg3d_core.types import Cloud
 
 
@@ -72,3 +73,27 @@ def test_spacing_of_a_grid() -> None:
 def test_points_out_of_reach_are_refused() -> None:
     with pytest.raises(InputError, match=r"beyond 10485\.8 m"):
         thin(Cloud(np.array([[1e5, 0, 0]], np.float32)), 0.01)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 9), st.floats(0.02, 0.2), st.integers(0, 2**32 - 1))
+def test_equal_distances_go_to_the_earlier_cell_then_the_earlier_point(k: int, cell: float, seed: int) -> None:
+    """Points on a lattice, some of them twice: nearly every distance occurs several times."""
+    rng = np.random.default_rng(seed)
+    radius, spacing = 0.1, 1 / 32
+    points = (rng.integers(0, 6, (120, 3)) * spacing).astype(np.float32)
+    order = np.argsort(voxel_keys(points, cell), kind="stable")
+    squares = ((points[:, None].astype(np.float64) - points[None]) ** 2).sum(2)
+    np.fill_diagonal(squares, np.inf)
+    expected = np.full((len(points), k), -1)
+    for point, row in enumerate(squares):
+        near = order[np.argsort(row[order], kind="stable")][:k]
+        near = near[row[near] <= radius**2]
+        expected[point, : len(near)] = near
+    np.testing.assert_array_equal(nearest_within(points, k, radius, cell), expected)
+
+
+def test_many_points_in_one_cell() -> None:
+    points = (np.random.default_rng(0).random((700, 3)) * 0.05).astype(np.float32)
+    doubles = points.astype(np.float64)
+    np.testing.assert_array_equal(nearest_within(points, 5, 1.0, 0.5), cKDTree(doubles).query(doubles, 6)[1][:, 1:])
