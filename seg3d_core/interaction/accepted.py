@@ -14,21 +14,22 @@ from seg3d_core.interaction.accepted_instance import AcceptedInstance
 from seg3d_core.interaction.selection import Selection
 from seg3d_core.interaction.transfer import ObjectPoints
 from seg3d_core.interaction_config import InteractionConfig
+from seg3d_core.tracking.ids import ACCEPTED_IDS, next_accepted_id
 from seg3d_core.types import Cloud, Instances
 
 
 class AcceptedInstances:
     """All that was accepted in one frame, by id.
 
-    Ids count up from 1. An id is never given to a second object: not after its object was removed, and not after
-    loading a file. Whatever is refused leaves everything as it was.
+    Ids count up from the first of ``ACCEPTED_IDS``, which no tracker gives. An id is never given to a second object:
+    not after its object was removed, and not after loading a file. Whatever is refused leaves everything as it was.
     """
 
     def __init__(self, settings: InteractionConfig | None = None) -> None:
         self._tolerance_m = (settings or InteractionConfig.build({})).transfer_m
         self._instances: dict[int, AcceptedInstance] = {}
         self._given: dict[int, str] = {}
-        self._next_id = 1
+        self._next_id = ACCEPTED_IDS.start
 
     def __len__(self) -> int:
         return len(self._instances)
@@ -56,14 +57,15 @@ class AcceptedInstances:
 
         Raises:
             PromptError: the mask has no points.
-            InputError: the cloud is in another frame than what was accepted before; the name cannot be used.
+            InputError: the cloud is in another frame than what was accepted before; the name cannot be used; all ids
+                have been given.
         """
         if not selection.mask.any():
             raise PromptError("the mask has no points: there is nothing to accept")
         self._check_frame(selection.cloud.frame_id, "the object")
         found = ObjectPoints.of(selection.cloud.points, selection.mask, self._tolerance_m)
         instance = AcceptedInstance(
-            instance_id=self._next_id,
+            instance_id=next_accepted_id(self._next_id - 1),
             points=found.points,
             surroundings=found.surroundings,
             prompt=selection.prompt,
@@ -153,8 +155,8 @@ class AcceptedInstances:
         number = instance.instance_id
         if self._given.get(number) == instance.digest:
             return self._instances.setdefault(number, instance)
-        if number < free_from:
-            instance = replace(instance, instance_id=self._next_id)
+        if number < free_from or number not in ACCEPTED_IDS:
+            instance = replace(instance, instance_id=next_accepted_id(self._next_id - 1))
         self._keep(instance)
         return instance
 
