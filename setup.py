@@ -30,6 +30,7 @@ setup(
     maintainer="The seg3d_ros authors",
     maintainer_email="maintainers@seg3d-ros.invalid",
     packages=find_packages(include=["seg3d_core", "seg3d_core.*", "seg3d_ros", "seg3d_ros.*"]),
+    package_data={"seg3d_core": ["weights/*.safetensors", "weights/*.md"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"config/ament_index/{NAME}"]),
         (SHARE, ["package.xml"]),

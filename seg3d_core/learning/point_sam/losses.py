@@ -1,0 +1,73 @@
+"""What Point-SAM is trained to make small: focal and dice loss of masks, and the error of predicted overlaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from seg3d_core.point_sam.decoder import MaskPrediction
+
+FOCUSING = 2.0
+"""Exponent of the focal loss (gamma)."""
+DICE_WEIGHT = 2.0
+_SMOOTHING = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class RoundLoss:
+    """Of one round of clicks on B·M objects, averaged over them.
+
+    Attributes:
+        of_masks: focal plus twice dice loss of the candidate that has least of it.
+        of_ious: squared error of that candidate's predicted IoU.
+        iou: (B, M) its actual IoU.
+    """
+
+    of_masks: Float[Tensor, ""]
+    of_ious: Float[Tensor, ""]
+    iou: Float[Tensor, "B M"]
+
+    @property
+    def total(self) -> Float[Tensor, ""]:
+        """Both, equally weighted."""
+        return self.of_masks + self.of_ious
+
+
+def round_loss(prediction: MaskPrediction, truth: Bool[Tensor, "B M N"]) -> RoundLoss:
+    """The loss of one round; of several candidates only the best one learns, of the overlaps only its own."""
+    logits, target = prediction.mask_logits, truth[:, :, None].to(prediction.mask_logits.dtype)
+    per_candidate = focal_loss(logits, target) + DICE_WEIGHT * dice_loss(logits, target)
+    least, best = per_candidate.min(dim=2)
+    chosen = best[..., None]
+    iou = hard_iou(logits.detach() > 0, truth[:, :, None]).to(logits.dtype).gather(2, chosen)[..., 0]
+    of_ious = (prediction.iou_predictions.gather(2, chosen)[..., 0] - iou).square().mean()
+    return RoundLoss(least.mean(), of_ious, iou)
+
+
+def total_loss(rounds: list[RoundLoss]) -> Float[Tensor, ""]:
+    """Mean over the rounds."""
+    return torch.stack([one.total for one in rounds]).mean()
+
+
+def focal_loss(logits: Float[Tensor, "*B N"], target: Float[Tensor, "*#B N"]) -> Float[Tensor, "*B"]:
+    """Mean over points of the cross entropy, weighted by how wrong the point is; without class weights."""
+    target = target.expand_as(logits)
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    wrong = torch.where(target > 0, (-logits).sigmoid(), logits.sigmoid())
+    return (entropy * wrong**FOCUSING).mean(dim=-1)
+
+
+def dice_loss(logits: Float[Tensor, "*B N"], target: Float[Tensor, "*#B N"]) -> Float[Tensor, "*B"]:
+    """One minus the overlap of soft masks, with squares in the denominator."""
+    p = logits.sigmoid()
+    shared = 2 * (p * target).sum(dim=-1) + _SMOOTHING
+    return 1 - shared / (p.square().sum(dim=-1) + target.sum(dim=-1) + _SMOOTHING)
+
+
+def hard_iou(masks: Bool[Tensor, "*B N"], truth: Bool[Tensor, "*#B N"]) -> Float[Tensor, "*B"]:
+    """Points in both over points in either."""
+    return (masks & truth).sum(dim=-1) / (masks | truth).sum(dim=-1).clamp(min=1)
