@@ -6,69 +6,15 @@ range and unit are all that documentation and parameter descriptors are made fro
 
 from __future__ import annotations
 
-import difflib
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from seg3d_core.errors import ConfigError
-
-ConfigT = TypeVar("ConfigT", bound="Config")
-
-
-class Config(BaseModel):
-    """A frozen, validated group of settings; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    @classmethod
-    def build(cls: type[ConfigT], values: dict[str, Any]) -> ConfigT:
-        """Validate ``values`` (nested by group).
-
-        Raises:
-            ConfigError: unknown name (with the nearest known one), wrong type, or out of range; dotted names.
-        """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise ConfigError("; ".join(_explain(cls, detail) for detail in error.errors())) from error
-
-    @classmethod
-    def from_yaml(cls: type[ConfigT], path: str | Path) -> ConfigT:
-        """Read a YAML file of these settings.
-
-        Raises:
-            ConfigError: the file is missing, is not YAML, or holds settings that ``build`` refuses.
-        """
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"cannot read settings from {path}: {error}") from error
-        return cls.build(values or {})
-
-
-def field_names(config: type[Config], prefix: str = "") -> list[str]:
-    """Dotted names of all settings of a config class, groups expanded, in the order they are declared."""
-    names: list[str] = []
-    for name, field in config.model_fields.items():
-        group = field.annotation
-        if isinstance(group, type) and issubclass(group, Config):
-            names += field_names(group, f"{prefix}{name}.")
-        else:
-            names.append(prefix + name)
-    return names
-
-
-def _explain(config: type[Config], detail: Any) -> str:
-    name = ".".join(str(part) for part in detail["loc"])
-    if not name:  # settings that contradict each other
-        return str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] != "extra_forbidden":
-        return f"{name} = {detail['input']!r}: {detail['msg']}"
-    near = difflib.get_close_matches(name, field_names(config), n=1)
-    return f"unknown setting {name}" + (f", did you mean {near[0]}?" if near else "")
+# Also for those who build groups of their own.
+from seg3d_core.config_base import Config as Config
+from seg3d_core.config_base import FarthestPointTies as FarthestPointTies
+from seg3d_core.config_base import field_names as field_names
+from seg3d_core.point_sam_config import PointSamProposalsConfig
 
 
 class GraphConfig(Config):
@@ -158,9 +104,6 @@ class DepthNoiseConfig(Config):
     edge_dropout: float = Field(0.4, ge=0, le=1, description="Share of returns lost beside depth edges.")
     dropout: float = Field(0.002, ge=0, le=1, description="Share of returns lost anywhere.")
 
-
-FarthestPointTies = Literal["released", "lowest_index"]
-"""Which of equally far voxels becomes a query: the one that the released sampler picks, or the first."""
 
 _Channels = Annotated[int, Field(ge=1, le=2048)]
 _Blocks = Annotated[int, Field(ge=1, le=64)]
@@ -340,15 +283,17 @@ class Segment3DSettings(Config):
     )
 
 
-MODELS = ("graph", *SEGMENT3D_PRESETS)
-"""Names of the scene segmenters; any other model is the file of a checkpoint."""
+PROPOSALS_MODEL = "point_sam_proposals"
+
+MODELS = ("graph", PROPOSALS_MODEL, *SEGMENT3D_PRESETS)
+"""Names of the scene segmenters; any other model is the file of a Segment3D checkpoint."""
 
 Model = Annotated[
     str,
     Field(
         min_length=1,
-        description="graph (geometric, no weights), the file of a Segment3D checkpoint, or nano, small, base (random "
-        "weights, for trying out speed).",
+        description="graph (geometric, no weights), the file of a Segment3D checkpoint, point_sam_proposals "
+        "(Point-SAM, clicked everywhere), or nano, small, base (random weights, for trying out speed).",
     ),
 ]
 """Which scene segmenter."""
@@ -361,4 +306,7 @@ class SegmentConfig(Config):
     graph: GraphConfig = Field(GraphConfig.build({}), description="Settings of the model graph.")
     segment3d: Segment3DSettings = Field(
         Segment3DSettings.build({}), description="Settings of Segment3D networks, presets and checkpoints alike."
+    )
+    point_sam_proposals: PointSamProposalsConfig = Field(
+        PointSamProposalsConfig.build({}), description="Settings of the model point_sam_proposals."
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from seg3d_core.config import Config, FarthestPointTies
+from seg3d_core.config_base import Config, FarthestPointTies
 
 
 class PointSamConfig(Config):
@@ -173,4 +173,28 @@ class PromptModelConfig(Config):
 
     model: PromptModelName = "nano"
     point_sam: PointSamSettings = Field(PointSamSettings.build({}), description="How the network is run.")
-    scene: SceneCropConfig = Field(SceneCropConfig.build({}), description="How much of a cloud a click is answered from.")
+    scene: SceneCropConfig = Field(
+        SceneCropConfig.build({}), description="How much of a cloud a click is answered from."
+    )
+
+
+class PointSamProposalsConfig(Config):
+    """Segment everything (paper, section 5.2): clicks all over the cloud, three masks each, the best ones kept."""
+
+    model: PromptModelName = "nano"
+    point_sam: PointSamSettings = Field(PointSamSettings.build({}), description="How the network is run.")
+    voxel_size_m: float = Field(0.02, ge=0.001, le=10, description="The network sees one point of each voxel, m.")
+    tile_voxels: int = Field(
+        15_000, ge=100, le=1_000_000, description="Clouds with more voxels are looked at in overlapping tiles."
+    )
+    overlap_m: float = Field(0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m.")
+    clicks: int = Field(192, ge=1, le=10_000, description="Clicks in each tile, as far apart as they can be.")
+    clicks_at_once: int = Field(16, ge=1, le=1024, description="Clicks that are answered together; costs memory.")
+    min_iou: float = Field(0.5, ge=0, le=1, description="Masks need a predicted IoU above this.")
+    min_stability: float = Field(0.7, ge=0, le=1, description="Masks need a stability above this.")
+    min_voxels: int = Field(15, ge=1, le=1_000_000, description="Masks with fewer voxels are dropped.")
+    max_share: float = Field(0.7, gt=0, le=1, description="Masks with more than this share of a tile are dropped.")
+    max_iou: float = Field(
+        0.3, gt=0, le=1, description="An instance that overlaps (IoU) a better one more than this is dropped; 1 = off."
+    )
+    max_instances: int = Field(250, ge=1, le=65_535, description="At most this many instances, best first.")

@@ -8,7 +8,7 @@ from typing import Any
 from seg3d_core.errors import ConfigError
 from seg3d_core.interaction.model import PromptModel
 from seg3d_core.optional import import_with_torch
-from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamSettings, PromptModelConfig
+from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamProposalsConfig, PointSamSettings, PromptModelConfig
 
 _SHIPPED = {"nano": Path(__file__).parent / "weights" / "point_sam_nano.safetensors"}
 
@@ -27,6 +27,12 @@ def make_prompt_model(config: PromptModelConfig) -> PromptModel:
         point_sam, config.scene
     )
     return model
+
+
+def make_proposals(config: PointSamProposalsConfig) -> Any:
+    """The ``PointSamProposals`` of the network that ``config.model`` names; raises as ``make_prompt_model``."""
+    point_sam = make_point_sam(config.model, config.point_sam)
+    return import_with_torch("seg3d_core.point_sam.proposals", "proposals").PointSamProposals(point_sam, config)
 
 
 def make_point_sam(model: str, settings: PointSamSettings) -> Any:

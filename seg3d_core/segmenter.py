@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from seg3d_core.baselines.graph import GraphSegmenter
-from seg3d_core.config import MODELS, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
+from seg3d_core.config import MODELS, PROPOSALS_MODEL, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
 from seg3d_core.errors import ConfigError
 from seg3d_core.optional import import_with_torch
+from seg3d_core.prompting import make_proposals
 from seg3d_core.types import Cloud, Instances
 
 
@@ -32,11 +33,14 @@ def make_segmenter(config: SegmentConfig) -> Segmenter:
     Raises:
         ConfigError: no segmenter has that name and no such file exists (the message lists the names), a setting is not
             for this device, or PyTorch is needed and missing.
-        CheckpointError: the file is of no Segment3D network.
+        CheckpointError: the file is of no Segment3D or Point-SAM network.
         DeviceError: the device asked for is not there.
     """
     if config.model == "graph":
         return GraphSegmenter(config.graph)
+    if config.model == PROPOSALS_MODEL:
+        segmenter: Segmenter = make_proposals(config.point_sam_proposals)
+        return segmenter
     if config.model not in MODELS and not Path(config.model).is_file():
         raise ConfigError(f"model = {config.model!r}: neither one of {', '.join(MODELS)} nor a file that exists")
     return _segment3d(config.model, config.segment3d)

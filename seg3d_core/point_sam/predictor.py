@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from seg3d_core.devices import choose_device, device_text
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.interaction.candidates import MaskCandidates
 from seg3d_core.point_sam.checkpoint import load_network
+from seg3d_core.point_sam.decoder import MaskPrediction
 from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork
 from seg3d_core.point_sam.normalisation import Normalisation
 from seg3d_core.point_sam.patches import FEWEST_PATCHES
@@ -153,10 +154,22 @@ class PointSam:
             found = self._network.decode(scene.encoded, points[None, None], labels[None, None], logits, multimask)
         return self._ranked(scene.cloud, _array(found.mask_logits[0, 0]), _array(found.iou_predictions[0, 0]))
 
+    def answer_each(self, scene: EncodedScene, points: Float32[np.ndarray, "M 3"]) -> MaskPrediction:
+        """Three candidates for each of M clicks on different objects, on the device, as the network orders them.
+
+        Raises:
+            PromptError: a click lies outside of the cloud.
+        """
+        clicks = self._tensor(scene.normalisation.apply_to_clicks(points))
+        with stage("decode"), torch.inference_mode():
+            labels = torch.ones(1, len(clicks), 1, dtype=torch.bool, device=self.device)
+            found: MaskPrediction = self._network.decode(scene.encoded, clicks[None, :, None], labels, multimask=True)
+        return found
+
     def _ranked(
         self, cloud: Cloud, mask_logits: Float32[np.ndarray, "C N"], ious: Float32[np.ndarray, " C"]
     ) -> MaskCandidates:
-        stability = _stability(mask_logits)
+        stability = _array(stability_of(torch.from_numpy(mask_logits)))
         rank = ious if self.settings.selection == "predicted_iou" else stability
         order = np.argsort(-rank, kind="stable")
         return MaskCandidates(cloud, mask_logits[order], ious[order], stability[order])
@@ -185,11 +198,11 @@ def require_usable(cloud: Cloud) -> None:
         raise InputError(f"colours are from {rgb.min():g} to {rgb.max():g}, must be within 0..1")
 
 
-def _stability(mask_logits: Float32[np.ndarray, "C N"]) -> Float32[np.ndarray, " C"]:
-    strict = (mask_logits > _STABILITY_MARGIN).sum(axis=1)
-    lax = (mask_logits > -_STABILITY_MARGIN).sum(axis=1)
-    ratio: Float32[np.ndarray, " C"] = (strict / np.maximum(lax, 1)).astype(np.float32)
-    return ratio
+def stability_of(mask_logits: Float[Tensor, "C N"]) -> Float32[Tensor, " C"]:
+    """Size of each mask with a stricter threshold over that with a laxer one, 0..1."""
+    strict = (mask_logits > _STABILITY_MARGIN).sum(dim=1)
+    lax = (mask_logits > -_STABILITY_MARGIN).sum(dim=1)
+    return (strict / lax.clamp(min=1)).float()
 
 
 def _array(values: Tensor) -> Float32[np.ndarray, "*S"]:

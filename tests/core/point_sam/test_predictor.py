@@ -211,7 +211,7 @@ def test_presets_and_devices(caplog):
     assert "Point-SAM tiny is untrained" in caplog.text
     assert sam.description.startswith("Point-SAM with 10.")
     assert sam.description.endswith(" M parameters on cpu")
-    with pytest.raises(ConfigError, match="preset 'huge' is unknown, known are tiny, small, base, large, giant"):
+    with pytest.raises(ConfigError, match="preset 'huge' is unknown, known are nano, tiny, small, base, large, giant"):
         PointSam.from_preset("huge")
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="device cuda was asked for"):
