@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seg3d_core.checkpoints.shipped import shipped
 from seg3d_core.errors import ConfigError
 from seg3d_core.interaction.model import PromptModel
 from seg3d_core.optional import import_with_torch
 from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamProposalsConfig, PointSamSettings, PromptModelConfig
 
-_SHIPPED = {"nano": Path(__file__).parent / "weights" / "point_sam_nano.safetensors"}
+_SHIPPED = {"nano": "point_sam_nano"}
+"""Weights that come with the package, and the names of their files."""
 
 
 def make_prompt_model(config: PromptModelConfig) -> PromptModel:
@@ -39,9 +41,7 @@ def make_point_sam(model: str, settings: PointSamSettings) -> Any:
     """The ``PointSam`` of that name or file; raises as ``make_prompt_model``."""
     point_sam = import_with_torch("seg3d_core.point_sam.predictor", f"model = {model!r}").PointSam
     if model in _SHIPPED:
-        if not _SHIPPED[model].is_file():
-            raise ConfigError(f"model = {model!r}: this installation lacks its weights, {_SHIPPED[model]}")
-        return point_sam.from_checkpoint(_SHIPPED[model], settings)
+        return point_sam.from_checkpoint(shipped(_SHIPPED[model]), settings)
     if model in POINT_SAM_PRESETS:
         return point_sam.from_preset(model, settings)
     if not Path(model).is_file():
