@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from seg3d_core.cli import clicks
 from seg3d_core.cli.settings import add_settings, settings_of
 
 _HELP = """\
@@ -17,6 +18,7 @@ SCENE is
   FOLDER               all such files in it
   room:SEED[:FRAMES]   a synthetic room, walked through with a noisy depth camera and fused (200 frames)
   osd:PATH             Object Segmentation Database: mOSD's .pcd, or .npz with the table as instance 1
+  agile3d:PATH         AGILE3D's layout, one object per file (see seg3d eval clicks)
 
 found: masks of at least 100 points. true: objects of at least 100 points. recall50, precision50: matched by more than
 half. Floor, walls, ceiling and table are background: with --background ignore they are no objects and masks mostly on
@@ -62,6 +64,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--up", nargs=3, type=float, metavar=("X", "Y", "Z"), help="up in the pictures (scene's own)")
     command.set_defaults(run=_run)
+    clicks.add(what)
 
 
 def _config_class() -> Any:

@@ -39,10 +39,19 @@ class Progress:
         total: scenes.
         kept: how many of them were there before; they count as done but not for the rate.
         now: seconds of a clock that does not jump.
+        load_share: part of a scene's time that what is reported takes; the rest is not reported.
     """
 
-    def __init__(self, stream: Stream, total: int, kept: int = 0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        total: int,
+        kept: int = 0,
+        now: Callable[[], float] = time.monotonic,
+        load_share: float = LOAD_SHARE,
+    ) -> None:
         self._stream, self._total, self._kept, self._now = stream, total, kept, now
+        self._load_share = load_share
         self._live = stream.isatty()
         self._done, self._name = 0, ""
         self._started, self._printed = now(), -PLAIN_PERIOD_S
@@ -53,12 +62,12 @@ class Progress:
         self.report(0.0, "")
 
     def report(self, share: float, words: str) -> None:
-        """This share (0..1) of the scene's loading is done."""
+        """This share (0..1) of what is reported of the scene is done."""
         now = self._now()
         if not self._live and now - self._printed < PLAIN_PERIOD_S:
             return
         self._printed = now
-        self._write(self._line(now - self._started, share * LOAD_SHARE, words))
+        self._write(self._line(now - self._started, share * self._load_share, words))
 
     def end(self) -> None:
         """The scene is done, well or badly."""

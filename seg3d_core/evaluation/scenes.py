@@ -6,12 +6,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from seg3d_core.data.agile3d import AGILE3D_PREFIX, agile3d_files, agile3d_group, read_agile3d
 from seg3d_core.data.cloud_files import SUFFIXES, read_labelled
 from seg3d_core.data.playback import ROOM_PREFIX
 from seg3d_core.data.room_sequence import ROOM_FRAMES
@@ -33,18 +34,20 @@ class SceneSource:
         name: as on the command line; tells the scene from all others.
         fingerprint: changes when the scene does.
         load: reads or renders it; raises InputError.
+        group: scenes of one group are one where means over scenes are taken; empty: the scene is its own.
     """
 
     name: str
     fingerprint: Callable[[], str]
     load: Callable[[Report], Truth]
+    group: str = ""
 
 
 def find_scenes(specs: Sequence[str]) -> list[SceneSource]:
     """The scenes that ``specs`` name, folders expanded, in this order.
 
-    A spec is a labelled cloud (.ply, .pcd, .npz), a folder of them, ``room:SEED[:FRAMES]`` or ``osd:PATH``. Nothing is
-    loaded.
+    A spec is a labelled cloud (.ply, .pcd, .npz), a folder of them, ``room:SEED[:FRAMES]``, ``osd:PATH`` or
+    ``agile3d:PATH``. Nothing is loaded.
 
     Raises:
         ConfigError: a spec has no meaning, nothing is there, a folder has no clouds, or a scene is named twice.
@@ -61,12 +64,16 @@ def _expand(spec: str) -> list[SceneSource]:
         return [_room(spec)]
     if spec.startswith(OSD_PREFIX):
         return [_file(file, read_osd) for file in osd_files(Path(spec.removeprefix(OSD_PREFIX)))]
+    if spec.startswith(AGILE3D_PREFIX):
+        files = agile3d_files(Path(spec.removeprefix(AGILE3D_PREFIX)))
+        return [replace(_file(file, read_agile3d), group=agile3d_group(file)) for file in files]
     path = Path(spec)
     if path.is_file():
         return [_file(path, read_labelled)]
     if not path.is_dir():
         raise ConfigError(
-            f"{spec}: no such file or folder, and neither {ROOM_PREFIX}SEED[:FRAMES] nor {OSD_PREFIX}PATH"
+            f"{spec}: no such file or folder, and none of {ROOM_PREFIX}SEED[:FRAMES], {OSD_PREFIX}PATH and "
+            f"{AGILE3D_PREFIX}PATH"
         )
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:

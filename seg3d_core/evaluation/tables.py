@@ -16,10 +16,10 @@ def format_tables(rows: Sequence[Row], pooled: Row) -> str:
     """Scenes and their pool, then the pool by size of object."""
     sizes = [f"AP50 {label}" for label in SIZES]
     head = ["scene", "points", "found", "true", "AP", "AP50", "AP25", "recall50", "precision50", *sizes, "s"]
-    scenes = _table([head, *(_scene(row) for row in [*rows, pooled])])
+    scenes = markdown([head, *(_scene(row) for row in [*rows, pooled])])
     head = ["object size", "found", "true", "AP", "AP50", "AP25", "recall50", "precision50"]
     by_size = [[f"{label} points", *_figures(*entry)] for label, entry in pooled.by_size.items()]
-    return f"{scenes}\n\n{_table([head, *by_size])}"
+    return f"{scenes}\n\n{markdown([head, *by_size])}"
 
 
 def _scene(row: Row) -> Cells:
@@ -36,7 +36,8 @@ def _number(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.3f}"
 
 
-def _table(lines: Sequence[Cells]) -> str:
+def markdown(lines: Sequence[Cells]) -> str:
+    """Lines of cells as an aligned table; the first line is its head."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rule = [("-" * width if column == 0 else "-" * (width - 1) + ":") for column, width in enumerate(widths)]
     padded = [

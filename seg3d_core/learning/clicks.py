@@ -65,7 +65,8 @@ def deepest_point(points: Float32[np.ndarray, "N 3"], region: Bool[np.ndarray, "
     inside, outside = np.flatnonzero(region), points[~region]
     if not len(inside) or not len(outside):
         return 0, NO_DEPTH
-    _, nearest = cKDTree(outside, balanced_tree=False).query(points[inside])
+    # Cells that are not shrunk to their points make queries from deep inside a region two to three times as fast.
+    _, nearest = cKDTree(outside, balanced_tree=False, compact_nodes=False).query(points[inside])
     squared = np.square(points[inside] - outside[nearest]).sum(axis=1)
     deepest = int(squared.argmax())
     return int(inside[deepest]), float(squared[deepest])
