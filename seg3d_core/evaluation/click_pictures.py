@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,24 +59,73 @@ class WorstObjects:
         save_clicked(path, truth, instance_id, clicked)
 
 
+@dataclass(frozen=True, eq=False)
+class ShownStep:
+    """A mask on the way to an object.
+
+    Attributes:
+        caption: for people.
+        mask: (N,) points of the cloud.
+        clicks: that it is the answer to.
+    """
+
+    caption: str
+    mask: Bool[np.ndarray, " N"]
+    clicks: tuple[SimulatedClick, ...]
+
+
 def save_clicked(path: Path, truth: Truth, instance_id: int, clicked: ClickedObject) -> None:
     """Draw an object and what is around it: colours, truth, mask after the first and after the last click.
 
     Raises:
         InputError: the picture cannot be written.
     """
-    cloud, target = truth.labelled.cloud, truth.labelled.instance_id == instance_id
-    rows = _around(cloud, target)
-    shown, on_object = cloud.select(rows), target[rows]
-    columns = [
-        Column("colour"),
-        Column(f"truth: {truth.labelled.names.get(instance_id, instance_id)}", _ids(on_object, on_object)),
+    masks = {1: clicked.first, len(clicked.iou): clicked.last}
+    steps = [
+        ShownStep(click_caption(number, clicked.iou[number - 1]), mask, clicked.clicks[:number])
+        for number, mask in masks.items()
     ]
-    after = [(1, clicked.first)] if len(clicked.iou) == 1 else [(1, clicked.first), (len(clicked.iou), clicked.last)]
-    for number, mask in after:
-        ids = _with_clicks(_ids(mask[rows], on_object), shown, cloud, clicked.clicks[:number])
-        columns.append(Column(f"{number} click{'s' * (number > 1)}: IoU {100 * clicked.iou[number - 1]:.0f} %", ids))
-    save_png(path, side_by_side(shown, columns, truth.up))
+    name = str(truth.labelled.names.get(instance_id, instance_id))
+    save_steps(path, truth.labelled.cloud, name, truth.labelled.instance_id == instance_id, steps, truth.up)
+
+
+def save_steps(
+    path: Path,
+    cloud: Cloud,
+    name: str,
+    target: Bool[np.ndarray, " N"] | None,
+    steps: Sequence[ShownStep],
+    up: tuple[float, float, float] = (0.0, 0.0, 1.0),
+) -> None:
+    """Draw an object called ``name`` and what is around it: colours, the truth where it is known, and every step.
+
+    Raises:
+        InputError: the picture cannot be written.
+    """
+    meant = steps[-1].mask if target is None else target
+    rows = _around(cloud, meant if meant.any() else _clicked_points(cloud, steps))
+    shown = cloud.select(rows)
+    columns = [Column("colour" if target is not None else name)]
+    if target is not None:
+        columns.append(Column(f"truth: {name}", _ids(target[rows], target[rows])))
+    for step in steps:
+        on_object = step.mask if target is None else target
+        columns.append(
+            Column(step.caption, _with_clicks(_ids(step.mask[rows], on_object[rows]), shown, cloud, step.clicks))
+        )
+    save_png(path, side_by_side(shown, columns, up))
+
+
+def click_caption(number: int, iou: float | None) -> str:
+    """What stands over the mask after so many clicks."""
+    clicks = f"{number} click{'s' * (number > 1)}"
+    return clicks if iou is None else f"{clicks}: IoU {100 * iou:.0f} %"
+
+
+def _clicked_points(cloud: Cloud, steps: Sequence[ShownStep]) -> Bool[np.ndarray, " N"]:
+    chosen = np.zeros(len(cloud), np.bool_)
+    chosen[[click.row for click in steps[-1].clicks]] = True
+    return chosen
 
 
 def _around(cloud: Cloud, target: Bool[np.ndarray, " N"]) -> Int64[np.ndarray, " M"]:
