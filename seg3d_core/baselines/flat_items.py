@@ -9,8 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32
+from jaxtyping import Bool, Int32
 
+from seg3d_core.baselines.flat_items_kernels import (
+    colour_edges,
+    distances_of_means,
+    mean_colours,
+    opponent_colours,
+    take_items_out,
+    weights_around_items,
+)
 from seg3d_core.baselines.region_merging import merge_regions
 from seg3d_core.config import GraphConfig
 from seg3d_core.geometry.superpoints import SurfaceGraph, partition
@@ -43,28 +51,21 @@ def split_flat_items(
     rgb = graph.surface.rgb
     if rgb is None or config.flat_item_contrast == 0:
         return graph, regions
-    colour = _opponent(rgb)
+    colours = opponent_colours(rgb, _BRIGHTNESS_WEIGHT)
     flat = _flat_surfaces(graph, regions)
-    inside = (regions[graph.a] == regions[graph.b]) & flat[regions[graph.a]]
-    a, b = graph.a[inside], graph.b[inside]
-    steps = np.linalg.norm(colour[a] - colour[b], axis=1).astype(np.float32)
+    inside, a, b, steps = colour_edges(graph.a, graph.b, regions, flat, colours)
     patches = partition(replace(graph, a=a, b=b, weights=steps), _COLOUR_K, config.min_samples // 2)
-    contrast = _distance_of_means(colour, patches, a, b)
+    contrast = distances_of_means(mean_colours(colours, patches, _number(patches)), patches, a, b)
     joined = merge_regions(replace(graph, a=a, b=b, weights=contrast), patches, config.flat_item_contrast)
-    item = _is_item(graph, regions, joined, flat, config)[joined]
-    labels = np.where(item, regions.max(initial=IGNORE) + 1 + joined, regions)
-    labels = np.unique(labels, return_inverse=True)[1].astype(np.int32)
-    weights = graph.weights.copy()
-    crossing = inside & (labels[graph.a] != labels[graph.b])
-    weights[crossing] = _distance_of_means(colour, labels, graph.a[crossing], graph.b[crossing])
+    labels = take_items_out(regions, _number(regions), joined, _is_item(graph, regions, joined, flat, config))
+    means = mean_colours(colours, labels, _number(labels))
+    weights = weights_around_items(graph.weights, inside, graph.a, graph.b, labels, means)
     return replace(graph, weights=weights), labels
 
 
-def _opponent(rgb: Float32[np.ndarray, "S 3"]) -> Float64[np.ndarray, "S 3"]:
-    """Brightness, red against green, yellow against blue."""
-    red, green, blue = rgb.astype(np.float64).T
-    brightness = _BRIGHTNESS_WEIGHT * (red + green + blue) / 3
-    return np.stack([brightness, red - green, (red + green) / 2 - blue], axis=1)
+def _number(labels: Int32[np.ndarray, " S"]) -> int:
+    """Of dense labels."""
+    return int(labels.max(initial=IGNORE)) + 1
 
 
 def _flat_surfaces(graph: SurfaceGraph, regions: Int32[np.ndarray, " S"]) -> Bool[np.ndarray, " R"]:
@@ -77,21 +78,6 @@ def _flat_surfaces(graph: SurfaceGraph, regions: Int32[np.ndarray, " S"]) -> Boo
         normal = np.linalg.eigh(centred.T @ centred)[1][:, 0]
         flat[region] = (np.abs(graph.normals[members] @ normal) > _FLAT_COS).mean() >= _FLAT_SHARE
     return flat
-
-
-def _distance_of_means(
-    colour: Float64[np.ndarray, "S 3"],
-    labels: Int32[np.ndarray, " S"],
-    a: Int32[np.ndarray, " E"],
-    b: Int32[np.ndarray, " E"],
-) -> Float32[np.ndarray, " E"]:
-    """Distance between the mean colours of the labels at both ends."""
-    counts = np.maximum(np.bincount(labels), 1)
-    means = np.stack([np.bincount(labels, channel) / counts for channel in colour.T], axis=1)
-    distances: Float32[np.ndarray, " E"] = np.linalg.norm(means[labels[a]] - means[labels[b]], axis=1).astype(
-        np.float32
-    )
-    return distances
 
 
 def _is_item(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float64, Int32, Int64
 
 from seg3d_core.baselines.flat_items import split_flat_items
+from seg3d_core.baselines.graph_kernels import mean_bends
 from seg3d_core.baselines.region_merging import absorb_slivers, merge_regions
 from seg3d_core.config import GraphConfig
 from seg3d_core.geometry.superpoints import SurfaceGraph, sample_superpoints, surface_graph
@@ -48,27 +49,17 @@ class GraphSegmenter:
         ranked = _ranking(areas, scores, self._config)
         label = np.full(len(areas), IGNORE, np.int32)
         label[ranked] = np.arange(len(ranked), dtype=np.int32)
-        labels = label[regions][graph.surface.point_to_sample]
+        labels = np.take(np.take(label, regions), graph.surface.point_to_sample)
         return Instances.from_labels(cloud, labels, scores[ranked].astype(np.float32))
 
 
 def _contrast(graph: SurfaceGraph, regions: Int32[np.ndarray, " S"]) -> Float64[np.ndarray, " R"]:
     """Share (0..1) of each region's border bend in the sum of its border and interior bends."""
     count = int(regions.max(initial=IGNORE)) + 1
-    x, y = regions[graph.a], regions[graph.b]
-    inner = x == y
-    interior = _mean(x[inner], graph.weights[inner], count, empty=0.0)
-    crossing = np.concatenate([x[~inner], y[~inner]])
-    border = _mean(crossing, np.tile(graph.weights[~inner], 2), count, empty=1.0)
+    interior, border = mean_bends(regions, count, graph.a, graph.b, graph.weights)
     total = border + interior
-    return border / np.where(total > 0, total, 1.0)
-
-
-def _mean(
-    groups: Int32[np.ndarray, " E"], values: Float32[np.ndarray, " E"], count: int, empty: float
-) -> Float64[np.ndarray, " R"]:
-    sums, numbers = np.bincount(groups, values, count), np.bincount(groups, minlength=count)
-    return np.where(numbers > 0, sums / np.maximum(numbers, 1), empty)
+    contrast: Float64[np.ndarray, " R"] = border / np.where(total > 0, total, 1.0)
+    return contrast
 
 
 def _ranking(

@@ -98,7 +98,7 @@ def _border_of(first: np.ndarray, links: np.ndarray, degrees: np.ndarray, ends: 
     entry = first[x]
     while entry >= 0:
         if ends[entry >> 1, 1 - (entry & 1)] == y:
-            return entry >> 1
+            return int(entry >> 1)
         entry = links[entry, 1]
     return -1
 

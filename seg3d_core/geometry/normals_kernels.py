@@ -77,22 +77,38 @@ def patch_moments(points: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
 @njit(cache=True, nogil=True)
 def widen(moments: np.ndarray, neighbours: np.ndarray, passes: np.ndarray) -> np.ndarray:
     """Moments over wider patches: in every pass after the first, the mean over a point and its neighbours."""
-    k = neighbours.shape[1]
     for step in range(2, passes.max() + 1):
-        wider = moments.copy()
+        wider = np.empty_like(moments)
         for i in range(len(moments)):
             if passes[i] < step:
-                continue
-            used = 1
-            for t in range(k):
-                j = neighbours[i, t]
-                if j >= 0:
-                    used += 1
-                    for c in range(9):
-                        wider[i, c] += moments[j, c]
-            wider[i] /= used
+                wider[i] = moments[i]
+            else:
+                _mean_around(moments, neighbours, i, wider)
         moments = wider
     return moments
+
+
+@njit(cache=True, nogil=True)
+def _mean_around(moments: np.ndarray, neighbours: np.ndarray, i: int, wider: np.ndarray) -> None:
+    """Row i of ``wider``: the mean of the moments of a point and its neighbours, summed up in registers."""
+    x, y, z, xx, xy, xz, yy, yz, zz = moments[i]
+    used = 1
+    for t in range(neighbours.shape[1]):
+        j = neighbours[i, t]
+        if j >= 0:
+            used += 1
+            x += moments[j, 0]
+            y += moments[j, 1]
+            z += moments[j, 2]
+            xx += moments[j, 3]
+            xy += moments[j, 4]
+            xz += moments[j, 5]
+            yy += moments[j, 6]
+            yz += moments[j, 7]
+            zz += moments[j, 8]
+    wider[i, 0], wider[i, 1], wider[i, 2] = x / used, y / used, z / used
+    wider[i, 3], wider[i, 4], wider[i, 5] = xx / used, xy / used, xz / used
+    wider[i, 6], wider[i, 7], wider[i, 8] = yy / used, yz / used, zz / used
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from seg3d_core.geometry.orientation_kernels import agreeing_signs
+from seg3d_core.geometry.sorting_kernels import radix_order
 
 _FLAT = 0.9
 """Cosine with the vertical of what counts as lying flat."""
@@ -32,7 +33,9 @@ def upward(
     if len(points) == 0:
         return normals
     straightness = np.abs(np.einsum("ec,ec->e", normals[a], normals[b]))
-    roots, signs = agreeing_signs(normals, a, b, np.argsort(-straightness, kind="stable"))
+    # The bits of floats that are not negative sort as the floats do.
+    bends = (np.float32(np.inf).view(np.int32) - straightness.view(np.int32)).astype(np.int64)
+    roots, signs = agreeing_signs(normals, a, b, radix_order(bends))
     agreed = normals * signs[:, None].astype(np.float32)
     low = points[:, 2] < np.percentile(points[:, 2], 1) + _LOW_M
     flat = low & (np.abs(normals[:, 2]) > _FLAT)

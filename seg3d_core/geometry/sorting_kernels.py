@@ -110,7 +110,7 @@ def count_distinct(keys: np.ndarray) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _slot(table: np.ndarray, bits: int, key: int) -> int:
+def _slot(table: np.ndarray, bits: int, key: np.int64) -> np.int64:
     """Where ``key`` is in an open-addressing table of 2^``bits`` places, or the free place where it belongs."""
     slot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits))
     while table[slot] >= 0 and table[slot] != key:

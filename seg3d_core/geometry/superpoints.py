@@ -10,14 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32
 
 from seg3d_core.config import GraphConfig
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.normals import estimate_normals, is_seen_from, passes_against_noise, toward
 from seg3d_core.geometry.normals_kernels import smooth
 from seg3d_core.geometry.orientation import upward
-from seg3d_core.geometry.superpoints_kernels import bends, face_normal_means, felzenszwalb, mesh_edges, undirected_edges
+from seg3d_core.geometry.superpoints_kernels import (
+    bends,
+    dense_labels,
+    face_normal_means,
+    felzenszwalb,
+    mesh_edges,
+    undirected_edges,
+)
 from seg3d_core.geometry.surface import Surface, nearest_within, point_spacing, thin
 from seg3d_core.types import Cloud
 
@@ -60,7 +67,8 @@ def mesh_superpoints(
         )
     a, b, weights = mesh_edges(vertices, face_normal_means(vertices, triangles), triangles)
     order = np.argsort(weights, kind="stable")
-    return _dense(felzenszwalb(len(vertices), a, b, weights, order, k, min_vertices))
+    labels: Int32[np.ndarray, " N"] = dense_labels(felzenszwalb(len(vertices), a, b, weights, order, k, min_vertices))
+    return labels
 
 
 def cloud_superpoints(cloud: Cloud, config: GraphConfig) -> Int32[np.ndarray, " N"]:
@@ -85,7 +93,8 @@ def partition(graph: SurfaceGraph, k: float, min_samples: int) -> Int32[np.ndarr
     steps = np.minimum(graph.weights * np.float32(1 << 15), np.float32(65_535)).astype(np.uint16)
     order = np.argsort(steps, kind="stable")
     roots = felzenszwalb(len(graph.surface), graph.a, graph.b, graph.weights, order, k, min_samples)
-    return _dense(roots)
+    labels: Int32[np.ndarray, " S"] = dense_labels(roots)
+    return labels
 
 
 def surface_graph(cloud: Cloud, config: GraphConfig) -> SurfaceGraph:
@@ -137,11 +146,3 @@ def _seen_normals(
         return upward(surface.points, estimate_normals(surface.points, neighbours), a, b)
     normals = estimate_normals(surface.points, neighbours, passes_against_noise(surface.points, viewpoint))
     return toward(normals, surface.points, viewpoint)
-
-
-def _dense(roots: Int64[np.ndarray, " S"]) -> Int32[np.ndarray, " S"]:
-    """Labels 0, 1, ... in order of first appearance."""
-    _, first, inverse = np.unique(roots, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return rank[inverse]

@@ -59,25 +59,47 @@ def _join(parent: np.ndarray, sizes: np.ndarray, x: int, y: int) -> int:
 def felzenszwalb(
     count: int, a: np.ndarray, b: np.ndarray, weights: np.ndarray, order: np.ndarray, k: float, min_size: int
 ) -> np.ndarray:
-    """(N,) root of each of ``count`` vertices; ``order`` sorts the edges by weight.
+    """(N,) int32 root of each of ``count`` vertices; ``order`` sorts the edges by weight.
 
     Felzenszwalb & Huttenlocher 2004; then components below ``min_size`` join along the lightest edge that leaves them.
     """
-    parent = np.arange(count)
-    sizes = np.ones(count, np.int64)
+    parent = np.arange(count).astype(np.int32)
+    sizes = np.ones(count, np.int32)
     threshold = np.full(count, k, np.float64)
+    # Only what the first pass leaves apart can join in the second.
+    apart = np.empty(len(order), np.int32)
+    left = 0
     for e in order:
         x, y = find(parent, a[e]), find(parent, b[e])
-        if x != y and weights[e] <= threshold[x] and weights[e] <= threshold[y]:
+        if x == y:
+            continue
+        if weights[e] <= threshold[x] and weights[e] <= threshold[y]:
             x = _join(parent, sizes, x, y)
             threshold[x] = weights[e] + k / sizes[x]
-    for e in order:
+        else:
+            apart[left] = e
+            left += 1
+    for e in apart[:left]:
         x, y = find(parent, a[e]), find(parent, b[e])
         if x != y and (sizes[x] < min_size or sizes[y] < min_size):
             _join(parent, sizes, x, y)
     for i in range(count):
         parent[i] = find(parent, i)
     return parent
+
+
+@njit(cache=True, nogil=True)
+def dense_labels(roots: np.ndarray) -> np.ndarray:
+    """(N,) int32 labels 0, 1, ... of ``roots``, which are 0..N-1, in order of first appearance."""
+    number = np.full(len(roots), -1, np.int32)
+    labels = np.empty(len(roots), np.int32)
+    used = 0
+    for i in range(len(roots)):
+        if number[roots[i]] < 0:
+            number[roots[i]] = used
+            used += 1
+        labels[i] = number[roots[i]]
+    return labels
 
 
 @njit(cache=True, nogil=True)

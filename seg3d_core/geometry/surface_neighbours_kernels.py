@@ -141,13 +141,13 @@ def _within(work: np.ndarray, count: int, own: int, k: int, expected: float, rea
     close = 0
     for slot in range(count):
         slots[close] = slot
-        close += np.int64(squares[slot] <= expected)
+        close += int(squares[slot] <= expected)
     if close >= k or expected >= reach:
         return close
     close = 0
     for slot in range(count):
         slots[close] = slot
-        close += np.int64(squares[slot] <= reach)
+        close += int(squares[slot] <= reach)
     return close
 
 
@@ -163,7 +163,7 @@ def _rank(work: np.ndarray, slots: np.ndarray, close: int, nearest: np.ndarray) 
     for t in range(close):
         smaller = 0
         for other in range(np.uint64(padded)):
-            smaller += np.int64(near[other] < near[t])
+            smaller += int(near[other] < near[t])
         # Equal distances have the same rank: the first takes it, the next ones those after it.
         while smaller < len(nearest) and nearest[smaller] >= 0:
             smaller += 1
