@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import plain_graph
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,6 +115,34 @@ def test_order_of_points_and_place_of_the_scene_do_not_matter(seed: int) -> None
     assert (mask_iou(first.masks, SEGMENTER.segment(moved).masks).max(1) > 0.95).all()
 
 
+def assert_equals_the_plain_version(cloud: Cloud, config: GraphConfig) -> None:
+    instances = GraphSegmenter(config).segment(cloud)
+    labels, scores = plain_graph.segment(cloud, config)
+    np.testing.assert_array_equal(instances.labels, labels)
+    np.testing.assert_array_equal(instances.scores, scores)
+    np.testing.assert_array_equal(instances.masks, labels == np.arange(len(scores))[:, None])
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_every_bit_is_that_of_the_plain_version(seed: int, is_coloured: bool) -> None:
+    rng = np.random.default_rng(seed)
+    table, _ = table_scene()
+    noise = rng.normal(0, rng.choice([0.0005, 0.003]), table.points.shape)
+    assert table.rgb is not None
+    rgb = np.clip(table.rgb + rng.normal(0, 0.05, table.rgb.shape), 0, 1).astype(np.float32)
+    cloud = Cloud((table.points + noise).astype(np.float32), rgb=rgb if is_coloured else None)
+    config = GraphConfig(voxel_size_m=VOXEL, k=float(rng.choice([0.005, 0.03])), min_area_m2=0.0005)
+    assert_equals_the_plain_version(cloud, config)
+
+
+def test_every_bit_of_labelled_scenes_is_that_of_the_plain_version(shared_data: Path) -> None:
+    for file in sorted((shared_data / "osd").glob("*.npz"))[:4]:
+        with np.load(file) as data:
+            cloud = Cloud(data["xyz"], rgb=data["rgb"].astype(np.float32) / 255)
+        assert_equals_the_plain_version(cloud, GraphConfig())
+
+
 def test_the_largest_are_kept_when_there_are_too_many() -> None:
     cloud, kind = table_scene()
     instances = GraphSegmenter(GraphConfig(voxel_size_m=VOXEL, max_instances=1)).segment(cloud)
@@ -148,7 +177,7 @@ def test_segmenters_are_chosen_by_name() -> None:
     segmenter = make_segmenter(SegmentConfig.build({}))
     assert isinstance(segmenter, Segmenter)
     assert isinstance(segmenter, GraphSegmenter)
-    with pytest.raises(ConfigError, match="model = 'grph': neither one of graph, nano, small, base nor a file"):
+    with pytest.raises(ConfigError, match="model = 'grph': neither one of graph, point_sam_proposals, nano, small, base nor a file"):
         make_segmenter(SegmentConfig.build({"model": "grph"}))
 
 
