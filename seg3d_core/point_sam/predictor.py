@@ -198,10 +198,10 @@ def require_usable(cloud: Cloud) -> None:
         raise InputError(f"colours are from {rgb.min():g} to {rgb.max():g}, must be within 0..1")
 
 
-def stability_of(mask_logits: Float[Tensor, "C N"]) -> Float32[Tensor, " C"]:
+def stability_of(mask_logits: Float[Tensor, "*C N"]) -> Float32[Tensor, "*C"]:
     """Size of each mask with a stricter threshold over that with a laxer one, 0..1."""
-    strict = (mask_logits > _STABILITY_MARGIN).sum(dim=1)
-    lax = (mask_logits > -_STABILITY_MARGIN).sum(dim=1)
+    strict = (mask_logits > _STABILITY_MARGIN).sum(dim=-1)
+    lax = (mask_logits > -_STABILITY_MARGIN).sum(dim=-1)
     return (strict / lax.clamp(min=1)).float()
 
 

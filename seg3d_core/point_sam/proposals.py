@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float32
 
 from seg3d_core.config import TilingConfig
 from seg3d_core.geometry.voxels import voxelize
-from seg3d_core.point_ops.sampling import farthest_points
-from seg3d_core.point_sam.patches import FEWEST_PATCHES
-from seg3d_core.point_sam.predictor import EncodedScene, PointSam, require_usable, stability_of
+from seg3d_core.point_sam.clicks_everywhere import propose_masks
+from seg3d_core.point_sam.predictor import PointSam, require_usable
 from seg3d_core.point_sam_config import PointSamProposalsConfig
-from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.suppression import suppressed
 from seg3d_core.segment3d.tiling import TileProposals, merge_tiles, split_tiles
 from seg3d_core.stages import stage
@@ -57,7 +53,7 @@ class PointSamProposals:
         tiles = []
         split = split_tiles(seen.points, self._tiling)
         for rows in split:
-            tiles.append(TileProposals(rows, self._tile(seen.select(rows))))
+            tiles.append(TileProposals(rows, propose_masks(self._sam, seen.select(rows), self.config)))
             if progress is not None:
                 progress(len(tiles), len(split))
         with stage("postprocess"):
@@ -66,27 +62,3 @@ class PointSamProposals:
             found = found.select(np.arange(min(len(found), self.config.max_instances)))
             found = found.on_points(voxels.point_to_voxel)
         return Instances(cloud, found.masks, found.scores, np.arange(1, len(found) + 1, dtype=np.int32))
-
-    def _tile(self, tile: Cloud) -> Proposals:
-        """What is found in a cloud that the network can see at once, without duplicates, best first."""
-        if len(tile) < FEWEST_PATCHES:
-            return Proposals.from_masks(np.zeros((0, len(tile)), np.bool_), np.zeros(0, np.float32))
-        scene = self._sam.encode(tile)
-        clicks = tile.points[farthest_points(torch.from_numpy(tile.points), min(self.config.clicks, len(tile))).numpy()]
-        batches = np.array_split(clicks, -(-len(clicks) // self.config.clicks_at_once))
-        found = [self._answers(scene, batch) for batch in batches]
-        masks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        best_first = np.argsort(-scores, kind="stable")
-        return suppressed(Proposals.from_masks(masks[best_first], scores[best_first]), self.config.max_iou)
-
-    def _answers(
-        self, scene: EncodedScene, clicks: Float32[np.ndarray, "M 3"]
-    ) -> tuple[Bool[np.ndarray, "F N"], Float32[np.ndarray, " F"]]:
-        """Masks worth keeping of these clicks, and their predicted IoUs."""
-        answer = self._sam.answer_each(scene, clicks)
-        logits, ious = answer.mask_logits[0].flatten(0, 1), answer.iou_predictions[0].flatten()
-        sizes, stability = (logits > 0).sum(dim=1), stability_of(logits)
-        least, most = self.config.min_voxels, self.config.max_share * logits.shape[1]
-        good = (ious > self.config.min_iou) & (stability > self.config.min_stability)
-        good &= (sizes >= least) & (sizes <= most)
-        return (logits[good] > 0).cpu().numpy(), ious[good].float().clamp(0, 1).cpu().numpy()

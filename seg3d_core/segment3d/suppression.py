@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.suppression_kernels import assign, degrees, suppress_by_bits, suppress_by_rows
@@ -13,7 +13,12 @@ _WORDS_PER_PAIR = 8
 
 
 def suppressed(proposals: Proposals, max_iou: float, max_containment: float = 1.0) -> Proposals:
-    """Those without a better one that is almost the same (non-maximum suppression), best first as given.
+    """Those without a better one that is almost the same; see ``stays``."""
+    return proposals.select(stays(proposals, max_iou, max_containment))
+
+
+def stays(proposals: Proposals, max_iou: float, max_containment: float = 1.0) -> Bool[np.ndarray, " F"]:
+    """Which proposals have no better one that is almost the same (non-maximum suppression), best first as given.
 
     From the best on, a proposal stays unless one that stayed before it has an intersection over union with it above
     ``max_iou``, or holds a share of it above ``max_containment``; 1 switches either off. Exact: shared rows are counted
@@ -23,11 +28,12 @@ def suppressed(proposals: Proposals, max_iou: float, max_containment: float = 1.
     degree = degrees(members, proposals.num_rows)
     pairs = float(np.dot(degree.astype(np.float64), degree - 1)) / 2
     words = proposals.num_rows / 64 * len(proposals) * (len(proposals) - 1) / 2
+    kept: Bool[np.ndarray, " F"]
     if pairs * _WORDS_PER_PAIR < words:
         kept = suppress_by_rows(offsets, members, degree, max_iou, max_containment)
     else:
         kept = suppress_by_bits(offsets, members, proposals.num_rows, max_iou, max_containment)
-    return proposals.select(kept)
+    return kept
 
 
 def assigned(proposals: Proposals, min_share: float = 0.0, min_rows: int = 1) -> Proposals:
