@@ -133,32 +133,46 @@ class AcceptedInstances:
         """Add the instances of a file, and return them as they are now.
 
         They keep their ids. Only where an id was, or may have been, given to another object here, the one of the file
-        gets a new id. An object that is here already is not added again.
+        gets a new id. An object that is here already is not added again; one that was removed here gets its id back.
 
         Args:
             path: what ``save`` wrote.
             frame_id: of the clouds that they are for; None: that of the instances here, any if there are none.
 
         Raises:
-            InputError: the file is missing, damaged, of another kind or version, or of another frame.
+            InputError: the file is missing, damaged, of another kind or version, or of another frame; or all ids
+                have been given.
         """
         content = read_accepted(Path(path))
         for instance in content.instances[:1]:
             self._check_frame(instance.frame_id, f"{path}")
             if frame_id not in (None, instance.frame_id):
                 raise InputError(f"{path} is in frame {instance.frame_id!r}, the cloud in {frame_id!r}")
-        free_from = self._next_id
+        instances = self._renumbered(content)
         self._next_id = max(self._next_id, content.next_id)
-        return tuple(self._adopt(instance, free_from) for instance in content.instances)
+        for instance in instances:
+            self._keep(instance)
+        return instances
 
-    def _adopt(self, instance: AcceptedInstance, free_from: int) -> AcceptedInstance:
-        number = instance.instance_id
-        if self._given.get(number) == instance.digest:
-            return self._instances.setdefault(number, instance)
-        if number < free_from or number not in ACCEPTED_IDS:
-            instance = replace(instance, instance_id=next_accepted_id(self._next_id - 1))
-        self._keep(instance)
-        return instance
+    def _renumbered(self, content: AcceptedFile) -> tuple[AcceptedInstance, ...]:
+        """What is loaded, as it is to be kept here."""
+        renumbered, last_id = [], max(self._next_id, content.next_id) - 1
+        for instance in content.instances:
+            known = self._id_of(instance)
+            if known is not None:
+                renumbered.append(self._instances.get(known, replace(instance, instance_id=known)))
+            elif instance.instance_id >= self._next_id:
+                renumbered.append(instance)
+            else:
+                last_id = next_accepted_id(last_id)
+                renumbered.append(replace(instance, instance_id=last_id))
+        return tuple(renumbered)
+
+    def _id_of(self, instance: AcceptedInstance) -> int | None:
+        """The id that this very object was given here, also if it has been removed."""
+        if self._given.get(instance.instance_id) == instance.digest:
+            return instance.instance_id
+        return next((number for number, digest in self._given.items() if digest == instance.digest), None)
 
     def _keep(self, instance: AcceptedInstance) -> None:
         number = instance.instance_id

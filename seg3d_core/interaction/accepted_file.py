@@ -15,10 +15,10 @@ from seg3d_core.data.atomic import atomic_path
 from seg3d_core.data.npz_clouds import read_arrays
 from seg3d_core.errors import InputError
 from seg3d_core.interaction.accepted_instance import AcceptedInstance
+from seg3d_core.tracking.ids import ACCEPTED_IDS
 from seg3d_core.types import Prompt
 
 VERSION = 1
-LARGEST_ID = 2**31 - 1
 _MARK = "seg3d_accepted_instances"
 """Array that holds the version, and by which a file is known."""
 
@@ -107,8 +107,11 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
         raise InputError(f"its format is {arrays[_MARK].tolist()}, only {VERSION} is known")
     _check_shapes(arrays)
     ids, next_id = arrays["instance_id"], arrays["next_id"].tolist()
-    if len(np.unique(ids)) != len(ids) or (ids <= 0).any() or not ids.max(initial=0) < next_id <= LARGEST_ID:
-        raise InputError(f"its ids are {ids.tolist()}, must be distinct and from 1 to {next_id - 1}")
+    start, stop = ACCEPTED_IDS.start, ACCEPTED_IDS.stop
+    if not ids.max(initial=start - 1) < next_id <= stop or (ids < start).any() or len(np.unique(ids)) != len(ids):
+        raise InputError(
+            f"its ids are {ids.tolist()} and then {next_id}, must be distinct and from {start} to {stop - 1}"
+        )
     for name, count in _ROWS.items():
         counts = arrays[count]
         if (counts < 0).any() or sum(counts.tolist()) != len(arrays[name]):

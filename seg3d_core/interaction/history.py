@@ -79,6 +79,8 @@ def _packed(selection: Selection) -> _Packed | Selection:
     logits = np.ascontiguousarray(selection.candidates.mask_logits).reshape(-1)
     # As bits: -0.0 is not 0.0.
     bits = logits.view(np.int32)
+    if not len(bits):
+        return selection
     background = _commonest(bits[:: max(len(bits) // _SAMPLES, 1)])
     position = np.flatnonzero(bits != background)
     # A position takes 8 bytes, a logit 4.

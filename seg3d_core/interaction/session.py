@@ -280,7 +280,7 @@ class ObjectSession:
 
     def _take(self, cloud: Cloud) -> None:
         self._model.set_cloud(cloud)
-        self._cloud = cloud
+        self._cloud, self._refusal = cloud, ""
         # What can be undone means the cloud before.
         self._history.forget()
 
@@ -288,7 +288,7 @@ class ObjectSession:
         """Take the cloud that waits, once no object is in progress; where it is refused, the one before stays."""
         if self.busy or self._waiting is None:
             return
-        waiting, self._waiting, self._refusal = self._waiting, None, ""
+        waiting, self._waiting = self._waiting, None
         try:
             self._take(waiting)
         except InputError as error:
