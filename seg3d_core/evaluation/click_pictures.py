@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int32
 
 from seg3d_core.evaluation.clicks import ClickedObject
 from seg3d_core.evaluation.comparison import picture_path
@@ -15,23 +15,14 @@ from seg3d_core.evaluation.scenes import SceneSource
 from seg3d_core.evaluation.truth import Truth
 from seg3d_core.learning.clicks import SimulatedClick
 from seg3d_core.pictures import Column, save_png, side_by_side
+from seg3d_core.surroundings import rows_around
 from seg3d_core.types import Cloud
 
 FOUND, SUPERFLUOUS, MISSING, CLICK_BESIDE, CLICK_ON = 1, 2, 3, 4, 5
 """Ids that are shown for parts of a mask: green, pink, blue; clicks beside the object dark red, clicks on it orange."""
 
-_SURROUNDINGS = 1.0
-"""Of the object's size, on all sides."""
-_LEAST_SURROUNDINGS_M = 0.1
 _CLICK_SHARE = 0.02
 """Radius of a click in the picture, of the size of what is shown."""
-
-
-@dataclass
-class _Worst:
-    truth: Truth
-    instance_id: int
-    clicked: ClickedObject
 
 
 class WorstObjects:
@@ -39,7 +30,6 @@ class WorstObjects:
 
     Args:
         folder: where to; a picture is called after its scene.
-        up: away from the floor in all clouds; None: as each scene knows.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +93,7 @@ def save_steps(
         InputError: the picture cannot be written.
     """
     meant = steps[-1].mask if target is None else target
-    rows = _around(cloud, meant if meant.any() else _clicked_points(cloud, steps))
+    rows = rows_around(cloud.points, meant if meant.any() else _clicked_points(cloud, steps))
     shown = cloud.select(rows)
     columns = [Column("colour" if target is not None else name)]
     if target is not None:
@@ -126,12 +116,6 @@ def _clicked_points(cloud: Cloud, steps: Sequence[ShownStep]) -> Bool[np.ndarray
     chosen = np.zeros(len(cloud), np.bool_)
     chosen[[click.row for click in steps[-1].clicks]] = True
     return chosen
-
-
-def _around(cloud: Cloud, target: Bool[np.ndarray, " N"]) -> Int64[np.ndarray, " M"]:
-    low, high = cloud.points[target].min(axis=0), cloud.points[target].max(axis=0)
-    margin = max(_SURROUNDINGS * float((high - low).max()), _LEAST_SURROUNDINGS_M)
-    return np.flatnonzero(((cloud.points >= low - margin) & (cloud.points <= high + margin)).all(axis=1))
 
 
 def _ids(mask: Bool[np.ndarray, " M"], target: Bool[np.ndarray, " M"]) -> Int32[np.ndarray, " M"]:
