@@ -24,6 +24,19 @@ def paint(masks, order, labels):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def fill_masks(labels, masks, partition):  # type: ignore[no-untyped-def]
+    """Make ``masks`` (Q, N), all False, true where ``labels`` (N,) name their row; ``partition`` = labels, none as -1.
+
+    Pages of memory that no mask reaches are never touched: most of them, as points of an instance lie together.
+    """
+    for index in range(labels.size):
+        label = labels[index]
+        partition[index] = max(label, -1)
+        if label >= 0:
+            masks[label, index] = True
+
+
+@njit(cache=True, nogil=True)
 def gather(mask, points, found):  # type: ignore[no-untyped-def]
     """Copy the rows of ``points`` (N, 3) that ``mask`` (N,) covers to the front of ``found``; returns how many."""
     count = 0

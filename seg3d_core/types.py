@@ -14,7 +14,7 @@ optical (x right, y down, z forward), robot and world frames follow REP-103 (z u
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
-from seg3d_core.masks_kernels import paint
+from seg3d_core.masks_kernels import fill_masks, paint
 
 IGNORE = -1
 """The only sentinel of the core: a point that belongs to no instance, superpoint or voxel."""
@@ -178,6 +178,8 @@ class Instances:
         scores: (Q,) confidence in 0..1.
         instance_ids: (Q,) positive and distinct; stable over time once a tracker has assigned them.
         degraded: why the result is worse than the settings ask for, for people; empty where it is not.
+        partition: (N,) row of the one mask over each point, ``IGNORE`` for none, where the instances were made from
+            labels, so that masks cannot overlap; otherwise None.
     """
 
     cloud: Cloud
@@ -185,6 +187,7 @@ class Instances:
     scores: Float32[np.ndarray, " Q"]
     instance_ids: Int32[np.ndarray, " Q"]
     degraded: str = ""
+    partition: Int32[np.ndarray, " N"] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.masks.shape != (len(self.scores), len(self.cloud)):
@@ -207,14 +210,27 @@ class Instances:
         ``scores`` defaults to 1 for every instance.
         """
         count = int(labels.max(initial=IGNORE)) + 1
-        masks = labels[None, :] == np.arange(count, dtype=np.int32)[:, None]
+        masks, partition = np.zeros((count, len(labels)), np.bool_), np.empty(len(labels), np.int32)
+        fill_masks(labels, masks, partition)
         if scores is None:
             scores = np.ones(count, np.float32)
-        return cls(cloud, masks, scores, np.arange(1, count + 1, dtype=np.int32))
+        instances = cls(cloud, masks, scores, np.arange(1, count + 1, dtype=np.int32))
+        return instances._knowing(partition)
+
+    def with_ids(self, instance_ids: Int32[np.ndarray, " Q"]) -> Instances:
+        """The same instances under other ids."""
+        return replace(self, instance_ids=instance_ids)._knowing(self.partition)
+
+    def _knowing(self, partition: Int32[np.ndarray, " N"] | None) -> Instances:
+        """These instances. Only for those who have just made them: it is no argument, lest masks and labels differ."""
+        object.__setattr__(self, "partition", partition)
+        return self
 
     @cached_property
     def labels(self) -> Int32[np.ndarray, " N"]:
         """(N,) row of the best-scoring mask over each point, ``IGNORE`` where there is none; ties go to the first."""
+        if self.partition is not None:
+            return self.partition
         rows = np.full(len(self.cloud), IGNORE, np.int32)
         best_last = np.argsort(-self.scores, kind="stable")[::-1]
         paint(np.ascontiguousarray(self.masks), np.ascontiguousarray(best_last), rows)

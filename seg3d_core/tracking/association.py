@@ -8,6 +8,7 @@ view is not gone, and what is new does not count against growth.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -16,8 +17,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
 from seg3d_core.config import TrackingConfig
+from seg3d_core.geometry.sorting_kernels import compact_keys, group_of_each, group_starts, radix_order
 from seg3d_core.geometry.voxels import voxel_keys
 from seg3d_core.tracking.ids import next_tracked_id
+from seg3d_core.tracking.voxel_sets_kernels import merge_disjoint, voxels_of_labels, voxels_of_masks
 from seg3d_core.types import Instances
 
 VoxelSet: TypeAlias = Int64[np.ndarray, " _"]
@@ -73,16 +76,24 @@ class IdTracker:
         if instances.cloud.frame_id != self._frame_id:
             self.reset()
             self._frame_id = instances.cloud.frame_id
-        seen, point_to_key = np.unique(point_keys, return_inverse=True)
-        found = _voxels_of(instances.masks, point_to_key, len(seen))
-        known = [_places(track.keys, seen) for track in self._tracks]
-        ids = self._match(found, seen, [places for places, _ in known])
-        self._name_new(ids, found, instances.scores)
+        compact = compact_keys(point_keys)
+        order = radix_order(compact)
+        starts = group_starts(compact, order)
+        seen = point_keys[order[starts[:-1]]]
+        found = _voxels_of(instances, order, starts)
+        known = _places([track.keys for track in self._tracks], seen)
+        rank = _canonical_order(found)
+        ids = self._match(found, rank, seen, [places for places, _ in known])
+        self._name_new(ids, rank, instances.scores)
         self._remember(ids, found, seen, [there for _, there in known])
-        return replace(instances, instance_ids=ids)
+        return instances.with_ids(ids)
 
     def _match(
-        self, found: list[VoxelSet], seen: Int64[np.ndarray, " V"], known: list[VoxelSet]
+        self,
+        found: list[VoxelSet],
+        rank: Int64[np.ndarray, " Q"],
+        seen: Int64[np.ndarray, " V"],
+        known: list[VoxelSet],
     ) -> Int32[np.ndarray, " Q"]:
         """Ids of the tracks that instances continue, 0 for new ones.
 
@@ -92,11 +103,10 @@ class IdTracker:
         if not found or not self._tracks:
             return ids
         was_seen = np.zeros(len(seen), bool)
-        for places in (_places(self._seen, seen)[0], *known):
-            was_seen[places] = True
+        was_seen[_places([self._seen], seen)[0][0]] = True
+        was_seen[np.concatenate(known)] = True
         overlap = _Overlap.between(known, [keys[was_seen[keys]] for keys in found], len(seen))
         smaller = np.minimum.outer([len(track.keys) for track in self._tracks], [len(keys) for keys in found])
-        rank = _canonical_order(found)
         affinity = np.where(overlap.shared >= _EVIDENCE * smaller, overlap.affinity(self._config.min_iou), 0.0)[:, rank]
         # Squares let one good match outweigh two poor ones. Tracks are in order of age.
         gain = affinity**2 * (1 - _AGE_BONUS * np.arange(len(affinity)))[:, None]
@@ -106,9 +116,10 @@ class IdTracker:
                 ids[rank[column]] = self._tracks[row].instance_id
         return ids
 
-    def _name_new(self, ids: Int32[np.ndarray, " Q"], found: list[VoxelSet], scores: Float32[np.ndarray, " Q"]) -> None:
+    def _name_new(
+        self, ids: Int32[np.ndarray, " Q"], rank: Int64[np.ndarray, " Q"], scores: Float32[np.ndarray, " Q"]
+    ) -> None:
         """Fresh ids in place of zeros: best score first, then the larger, then the one first in space."""
-        rank = _canonical_order(found)
         for row in rank[np.argsort(-scores[rank], kind="stable")]:
             if ids[row] == 0:
                 ids[row] = self._last_id = next_tracked_id(self._last_id)
@@ -126,7 +137,7 @@ class IdTracker:
         for track, in_view in zip(self._tracks, there, strict=True):
             out_of_view = track.keys[~in_view]
             if track.instance_id in now:
-                keys = np.union1d(out_of_view, now.pop(track.instance_id))
+                keys = merge_disjoint(out_of_view, now.pop(track.instance_id))
                 tracks.append(_Track(track.instance_id, keys))
                 continue
             looked_for = 2 * len(out_of_view) < len(track.keys)
@@ -166,27 +177,28 @@ def _incidence(rows: list[VoxelSet], count: int) -> csr_array:
     return csr_array((np.ones(len(columns)), columns, pointers), shape=(len(rows), count))
 
 
-def _places(keys: VoxelSet, seen: VoxelSet) -> tuple[VoxelSet, Bool[np.ndarray, " _"]]:
-    """Positions in ``seen`` of those ``keys`` that are there, and which those are.
+def _places(sets: list[VoxelSet], seen: VoxelSet) -> list[tuple[VoxelSet, Bool[np.ndarray, " _"]]]:
+    """Of each set: positions in ``seen`` of those of its keys that are there, and which those are.
 
     By bisection: a result has many times the voxels of a track, and np.isin would sort them all for every track.
     """
+    keys = np.concatenate([np.zeros(0, np.int64), *sets])
     places = np.searchsorted(seen, keys)
-    there = np.zeros(len(keys), bool)
+    is_there = np.zeros(len(keys), bool)
     inside = places < len(seen)
-    there[inside] = seen[places[inside]] == keys[inside]
-    return places[there], there
+    is_there[inside] = seen[places[inside]] == keys[inside]
+    cuts = np.cumsum([0, *(len(keys) for keys in sets)]).tolist()
+    parts = [slice(*ends) for ends in pairwise(cuts)]
+    return [(places[part][is_there[part]], is_there[part]) for part in parts]
 
 
-def _voxels_of(masks: Bool[np.ndarray, "Q N"], point_to_key: Int64[np.ndarray, " N"], count: int) -> list[VoxelSet]:
-    """Sorted voxel numbers that each mask touches."""
-    touched = np.zeros(count, bool)
-    voxels = []
-    for mask in masks:
-        touched[:] = False
-        touched[point_to_key[mask]] = True
-        voxels.append(np.flatnonzero(touched))
-    return voxels
+def _voxels_of(instances: Instances, order: Int32[np.ndarray, " N"], starts: Int64[np.ndarray, " _"]) -> list[VoxelSet]:
+    """Sorted voxel numbers that each instance touches; ``order`` and ``starts`` group the points by voxel."""
+    if instances.partition is not None:
+        voxels, begins = voxels_of_labels(instances.partition, len(instances), order, starts)
+    else:
+        voxels, begins = voxels_of_masks(instances.masks, group_of_each(order, starts), len(starts) - 1)
+    return [voxels[begin:end] for begin, end in pairwise(begins.tolist())]
 
 
 def _canonical_order(found: list[VoxelSet]) -> Int64[np.ndarray, " Q"]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
@@ -78,6 +80,22 @@ def test_members_are_gathered_in_order():
     points, found = rng.random((1000, 3)).astype(np.float32), np.empty((1000, 3), np.float32)
     for mask in (rng.random(1000) < 0.1, np.arange(1000) == 700, np.zeros(1000, bool), np.ones(1000, bool)):
         np.testing.assert_array_equal(found[: gather(mask, points, found)], points[mask])
+
+
+def test_what_is_made_from_labels_knows_them_until_the_masks_change():
+    labels = np.array([1, -1, 0, -5, 1], np.int32)
+    instances = Instances.from_labels(Cloud(np.zeros((5, 3), np.float32)), labels, np.array([0.2, 0.9], np.float32))
+    assert instances.masks.tolist() == [[0, 0, 1, 0, 0], [1, 0, 0, 0, 1]]
+    assert instances.partition is instances.labels
+    assert instances.labels.tolist() == [1, -1, 0, -1, 1]
+    painted = Instances(instances.cloud, instances.masks, instances.scores, instances.instance_ids)
+    assert painted.partition is None
+    assert painted.labels.tolist() == instances.labels.tolist()
+    renamed = instances.with_ids(np.array([7, 5], np.int32))
+    assert renamed.partition is instances.partition
+    assert renamed.point_ids.tolist() == [5, 0, 7, 0, 5]
+    assert painted.with_ids(painted.instance_ids).partition is None
+    assert replace(instances, masks=~instances.masks).partition is None
 
 
 def test_labels_round_trip():

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_association import PlainTracker
 
 from seg3d_core.config import TrackingConfig
 from seg3d_core.errors import InputError
 from seg3d_core.tracking.association import IdTracker
+from seg3d_core.tracking.voxel_sets_kernels import merge_disjoint, voxels_of_labels, voxels_of_masks
 from seg3d_core.types import Cloud, Instances
 
 VOXEL = TrackingConfig().voxel_size_m
@@ -171,3 +173,55 @@ def test_an_id_names_one_object_for_ever(visible: list[list[int]]) -> None:
         for place, instance_id in zip(places, ids(found), strict=True):
             assert place_of.setdefault(instance_id, place) == place
     assert len(place_of) == len(set(place_of.values()))
+
+
+def random_results(rng: np.random.Generator, overlapping: bool) -> list[Instances]:
+    """Results on parts of one cloud, with objects that grow, go and come again."""
+    points = rng.uniform(0, 1, (400, 3)).astype(np.float32)
+    owner = (points * [3, 2, 1]).astype(int) @ [2, 1, 0]
+    results = []
+    for _ in range(6):
+        rows = np.flatnonzero(points[:, 0] < rng.uniform(0.3, 1.2))
+        labels = np.where(rng.random(len(rows)) < 0.9, owner[rows] * rng.integers(1, 3) // 2, -1).astype(np.int32)
+        labels = np.where(labels == rng.integers(0, 6), -1, labels)
+        dense = np.where(labels < 0, -1, np.unique(labels, return_inverse=True)[1] - (labels.min(initial=0) < 0))
+        found = Instances.from_labels(Cloud(points[rows], frame_id="map"), dense.astype(np.int32))
+        scores = rng.random(len(found)).round(1).astype(np.float32)
+        masks = found.masks | (rng.random(found.masks.shape) < 0.02) if overlapping else found.masks
+        made = Instances(found.cloud, masks, scores, found.instance_ids)
+        results.append(made if overlapping else Instances.from_labels(found.cloud, found.labels, scores))
+    return results
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.booleans(), st.integers(0, 2**32 - 1))
+def test_ids_are_those_of_the_plain_version(overlapping: bool, seed: int) -> None:
+    config = TrackingConfig(voxel_size_m=0.08, patience=2)
+    ours, plain = IdTracker(config), PlainTracker(config)
+    for result in random_results(np.random.default_rng(seed), overlapping):
+        assert (result.partition is None) == overlapping
+        assert ids(ours.update(result)) == ids(plain.update(result))
+
+
+@given(st.integers(1, 200), st.integers(0, 9), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_voxels_of_labels_and_masks_are_those_that_their_points_lie_in(
+    count: int, instances: int, voxels: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    point_to_voxel = np.unique(rng.integers(0, voxels, count), return_inverse=True)[1].astype(np.int32)
+    labels = rng.integers(-1, instances, count).astype(np.int32)
+    order = np.argsort(point_to_voxel, kind="stable").astype(np.int32)
+    starts = np.append(np.unique(point_to_voxel[order], return_index=True)[1], count)
+    expected = [np.unique(point_to_voxel[labels == label]).tolist() for label in range(instances)]
+    masks = labels == np.arange(instances)[:, None]
+    for found, begins in (
+        voxels_of_labels(labels, instances, order, starts),
+        voxels_of_masks(masks, point_to_voxel, len(starts) - 1),
+    ):
+        assert [part.tolist() for part in np.split(found, begins[1:-1])][:instances] == expected
+
+
+@given(st.sets(st.integers(0, 99)), st.sets(st.integers(0, 99)))
+def test_disjoint_sets_are_merged(a: set[int], b: set[int]) -> None:
+    parts = (np.array(sorted(part), np.int64) for part in (a, b - a))
+    assert merge_disjoint(*parts).tolist() == sorted(a | b)
