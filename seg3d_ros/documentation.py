@@ -7,6 +7,7 @@ fails when a file is out of date.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ import yaml
 from seg3d_core.config import Config
 from seg3d_ros.bag_source_node import BagSourceConfig
 from seg3d_ros.parameters import ParameterSpec, parameter_specs
-from seg3d_ros.settings import FusionNodeConfig, SceneNodeConfig
+from seg3d_ros.settings import FusionNodeConfig, PromptNodeConfig, SceneNodeConfig
 from seg3d_ros.source_node import SourceConfig
 from seg3d_ros.topics import Endpoint, endpoints
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NODES: dict[str, type[Config]] = {
     "scene_node": SceneNodeConfig,
     "fusion_node": FusionNodeConfig,
+    "prompt_node": PromptNodeConfig,
     "source_node": SourceConfig,
     "bag_source_node": BagSourceConfig,
 }
@@ -39,6 +41,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "topics.md": _page("Topics and services", {name: topic_table(name) for name in NODES}),
         ROOT / "config" / "scene.yaml": parameter_file("scene_node"),
         ROOT / "config" / "fusion.yaml": parameter_file("fusion_node"),
+        ROOT / "config" / "prompt.yaml": parameter_file("prompt_node"),
         readme: with_tables(readme.read_text(encoding="utf-8")),
     }
 
@@ -115,16 +118,22 @@ def _scalar(value: object) -> str:
 
 
 def _yaml_lines(specs: Iterable[ParameterSpec]) -> Iterator[str]:
-    group = ""
+    open_groups: list[str] = []
     for spec in specs:
-        head, _, name = spec.name.rpartition(".")
-        if head and head != group:
-            yield f"    {head}:"
-        group = head
-        indent = "      " if head else "    "
-        comment = f"{indent}# "
+        *groups, name = spec.name.split(".")
+        pairs = itertools.zip_longest(groups, open_groups)
+        shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        for depth in range(shared, len(groups)):
+            yield f"{_indent(depth)}{groups[depth]}:"
+        open_groups = groups
+        comment = f"{_indent(len(groups))}# "
         yield from textwrap.wrap(_about(spec), 118, initial_indent=comment, subsequent_indent=comment)
-        yield f"{indent}{name}: {_scalar(spec.default)}"
+        yield f"{_indent(len(groups))}{name}: {_scalar(spec.default)}"
+
+
+def _indent(depth: int) -> str:
+    """Of what lies in so many groups."""
+    return "    " + "  " * depth
 
 
 def _about(spec: ParameterSpec) -> str:

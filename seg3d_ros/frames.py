@@ -48,6 +48,13 @@ class WorldPose(NamedTuple):
     T_world_source: Float64[np.ndarray, "4 4"]
 
 
+class DatedPose(NamedTuple):
+    """A pose and the time (ns) that it is of; 0: of all times (static transforms)."""
+
+    pose: WorldPose
+    stamp_ns: int
+
+
 class PoseProvider(Protocol):
     """Answers where a frame was."""
 
@@ -57,6 +64,19 @@ class PoseProvider(Protocol):
         Raises:
             TransformUnavailable: it did not become known in time.
         """
+        ...
+
+    def newest(self, source_frame: str) -> DatedPose:
+        """The newest pose of ``source_frame`` that is known, without waiting.
+
+        Raises:
+            TransformUnavailable: none is.
+        """
+        ...
+
+    @property
+    def names_frames(self) -> bool:
+        """Whether the source says whose poses it tells; else only the one who asks can know."""
         ...
 
     def clock_jumped(self) -> None:
@@ -136,6 +156,23 @@ class TopicPoses:
                 world = parent or self._global_frame or "the world"
                 raise _unavailable(source_frame, world, stamp_ns, f"{error} (waited {timeout_s:g} s)") from error
 
+    def newest(self, source_frame: str) -> DatedPose:
+        """See ``PoseProvider``."""
+        with self._arrived:
+            parent, _ = self._frames
+            newest_ns = self._buffer.newest_ns
+            self._check_frames(source_frame, newest_ns)
+            if newest_ns is None:
+                world = parent or self._global_frame or "the world"
+                raise _unavailable(source_frame, world, None, "no camera pose has been received yet")
+            return DatedPose(WorldPose(parent, self._buffer.lookup(newest_ns, self._tolerance_s)), newest_ns)
+
+    @property
+    def names_frames(self) -> bool:
+        """See ``PoseProvider``. PoseStamped does not; the others do."""
+        with self._arrived:
+            return bool(self._frames[1])
+
     def clock_jumped(self) -> None:
         """Nothing to do: the poses' own stamps tell, and those of the new time may be here already."""
 
@@ -149,7 +186,7 @@ class TopicPoses:
     def _behind(self, stamp_ns: int) -> bool:
         return self._buffer.newest_ns is None or self._buffer.newest_ns < stamp_ns
 
-    def _check_frames(self, source_frame: str, stamp_ns: int) -> None:
+    def _check_frames(self, source_frame: str, stamp_ns: int | None) -> None:
         parent, child = self._frames
         if self._global_frame and parent and parent != self._global_frame:
             raise _unavailable(
@@ -205,6 +242,20 @@ class Tf2Poses:
                 why = f"{error} (waited {timeout_s:g} s)"
                 raise _unavailable(source_frame, self._global_frame, stamp_ns, why) from error
 
+    def newest(self, source_frame: str) -> DatedPose:
+        """See ``PoseProvider``."""
+        try:
+            message = self._buffer.lookup_transform(self._global_frame, source_frame, Time())
+        except self._failed as error:
+            raise _unavailable(source_frame, self._global_frame, None, str(error)) from error
+        found = transform_from_message(message)
+        return DatedPose(WorldPose(self._global_frame, found.T), found.stamp_ns)
+
+    @property
+    def names_frames(self) -> bool:
+        """See ``PoseProvider``. Every transform does."""
+        return True
+
     def clock_jumped(self) -> None:
         """Forget all transforms, static ones excepted: tf2 refuses what is older than what it knows."""
         self._buffer.clear()
@@ -236,7 +287,7 @@ def in_world(cloud: Cloud, pose: WorldPose) -> Cloud:
     return replace(cloud, points=apply(T, cloud.points), normals=normals, viewpoint=viewpoint, frame_id=pose.frame_id)
 
 
-def _unavailable(source_frame: str, world_frame: str, stamp_ns: int, why: str) -> TransformUnavailable:
-    return TransformUnavailable(
-        f"no transform from {source_frame!r} to {world_frame!r} at {stamp_ns * 1e-9:.3f} s: {why}"
-    )
+def _unavailable(source_frame: str, world_frame: str, stamp_ns: int | None, why: str) -> TransformUnavailable:
+    """``stamp_ns`` None: of any time."""
+    when = "" if stamp_ns is None else f" at {stamp_ns * 1e-9:.3f} s"
+    return TransformUnavailable(f"no transform from {source_frame!r} to {world_frame!r}{when}: {why}")

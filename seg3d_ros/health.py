@@ -95,6 +95,11 @@ class Health:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self._say(f"{type(error).__name__}: {error}", lambda text: self.logger.error(f"{text}\n{trace}"))
 
+    def refused(self, message: str) -> None:
+        """Somebody asked for what cannot be done: count it and say it every time, because they wait for the answer."""
+        self.count("prompts_refused")
+        self._say(message, self.logger.warning, again_s=0.0)
+
     def problem(self, source: str, message: str | None) -> None:
         """A standing problem of ``source`` (a topic): ERROR until it is lifted with None."""
         self._stand(self._problems, source, message, self.logger.error)
@@ -123,7 +128,7 @@ class Health:
         if message is not None and message != before:
             log(message)
 
-    def _say(self, message: str, log: Callable[[str], object]) -> None:
+    def _say(self, message: str, log: Callable[[str], object], again_s: float = SAY_AGAIN_S) -> None:
         # Numbers differ from frame to frame; the same sentence with other numbers is the same message.
         key = re.sub(r"\d+(\.\d+)?", "#", message)
         now = time.monotonic()
@@ -135,7 +140,7 @@ class Health:
             self._refusals[key] = refusal
             while len(self._refusals) > MAX_MESSAGES:
                 self._refusals.pop(next(iter(self._refusals)))
-            due = now - refusal.said_at >= SAY_AGAIN_S
+            due = now - refusal.said_at >= again_s
             refusal.said_at = now if due else refusal.said_at
             times = refusal.count
         if due:
@@ -164,6 +169,8 @@ class Health:
             return DiagnosticStatus.ERROR, f"internal error: {self._last_error}"
         if bad := self._within_window("frames_bad"):
             return DiagnosticStatus.WARN, f"{bad} inputs refused in {RATE_WINDOW_S:.0f} s: {self._last_error}"
+        if refused := self._within_window("prompts_refused"):
+            return DiagnosticStatus.WARN, f"{refused} prompts refused in {RATE_WINDOW_S:.0f} s: {self._last_error}"
         if self._warnings:
             return DiagnosticStatus.WARN, "; ".join(self._warnings.values())
         if state == "active" and not self._within_window("frames_in"):

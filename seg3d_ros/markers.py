@@ -87,7 +87,7 @@ class InstanceMarkers:
     ) -> list[MarkerShape]:
         box = oriented_box(points, self._up)
         edges = box.corners()[EDGES.reshape(-1)]
-        few = points[_evenly(len(points), limit)]
+        few = points[evenly(len(points), limit)]
         x, y, z = (box.center + box.T_world_box[:3, 2] * (box.size[2] / 2 + self._text_height_m)).tolist()
         line, dot, letter = self._line_width_m, self._point_size_m, self._text_height_m
         add = Marker.ADD
@@ -115,6 +115,6 @@ def _members(instances: Instances) -> dict[int, Float32[np.ndarray, "N 3"]]:
     return {row: found[:count].copy() for row, count in counts if count}
 
 
-def _evenly(count: int, limit: int) -> slice | np.ndarray:
+def evenly(count: int, limit: int) -> slice | np.ndarray:
     """Which of ``count`` points to keep so that at most ``limit`` are left; always the same ones."""
     return slice(None) if count <= limit else np.arange(limit) * count // limit

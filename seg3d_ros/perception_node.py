@@ -1,4 +1,4 @@
-"""What scene_node and fusion_node have in common: inputs to a worker, poses, services, and what happens to time."""
+"""What the nodes that look at the world have in common: inputs to a worker, poses, services, what happens to time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from std_srvs.srv import SetBool, Trigger
 
-from seg3d_ros.frames import POSE_TYPES, PoseProvider, Tf2Poses, TopicPoses
+from seg3d_ros.frames import PoseProvider
 from seg3d_ros.lifecycle import ConfigT, ManagedNode
+from seg3d_ros.pose_source import pose_source
 from seg3d_ros.qos import MatchingSubscription
 from seg3d_ros.rgbd_input import RgbdInput
 from seg3d_ros.sync import StampOrder
@@ -19,10 +20,6 @@ from seg3d_ros.worker import STOP_LIMIT_S, Backlog, LatestSlot, Worker
 
 GRAPH_PERIOD_S = 0.25
 """How often publishers and subscribers are looked at."""
-
-LIVE_POSES_S = 30.0
-RECORDED_POSES_S = 24 * 3600.0
-"""Poses are kept this long; with recorded data the worker may be far behind the poses."""
 
 
 class Stamped(Protocol):
@@ -81,6 +78,10 @@ class PerceptionNode(ManagedNode[ConfigT]):
     def clear_state(self) -> None:
         """Forget everything that inputs have left behind; on the worker thread."""
 
+    def reset(self) -> None:
+        """``~/reset``: forget also what people have made; on the worker thread."""
+        self.clear_state()
+
     def wanted(self) -> bool:
         """Whether using an input is of use to anybody now."""
         return True
@@ -91,49 +92,52 @@ class PerceptionNode(ManagedNode[ConfigT]):
     def reconfigured(self) -> None:
         """``config`` has changed while configured; on the worker thread."""
 
+    def look_around(self) -> None:
+        """While active, called several times a second; on the executor's thread."""
+
     # What a subclass uses.
 
     def listen(
-        self, message_type: type, topic: str, callback: Callable[[Any], None], depth: int
+        self,
+        message_type: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        depth: int,
+        *,
+        keep_all: bool = False,
+        expect_latched: bool = False,
     ) -> MatchingSubscription:
-        """Subscribe to a topic, whatever its publishers offer, until deactivated."""
+        """Subscribe to a topic, whatever its publishers offer, until deactivated.
+
+        ``keep_all``: lose nothing, also where the newest input wins. ``expect_latched``: see ``profile_for``.
+        """
         subscription = MatchingSubscription(
             self,
             message_type,
             topic,
             callback,
             depth=depth,
-            keep_all=self.config.process_all,
+            keep_all=keep_all or self.config.process_all,
             report=self.health.problem,
             lost=lambda count: self.health.count("messages_lost", count),
+            expect_latched=expect_latched,
         )
         self._heard.append(subscription)
         return subscription
+
+    def stop_listening(self, subscription: MatchingSubscription) -> None:
+        """Undo ``listen`` before the node is deactivated."""
+        if subscription in self._heard:
+            self._heard.remove(subscription)
+            subscription.destroy()
 
     def listen_to_camera(self) -> None:
         """Subscribe to colour, depth and calibration, and hand over each exposure, until deactivated."""
         self._camera = RgbdInput(self, self.config, self.listen, self.receive, self.health)
 
     def make_poses(self) -> PoseProvider | None:
-        """The source of poses that the settings ask for; None for none.
-
-        Raises:
-            ConfigError: tf is asked for and not installed.
-        """
-        config = self.config
-        if config.pose_source == "none":
-            return None
-        duration_s = RECORDED_POSES_S if config.process_all else LIVE_POSES_S
-        if config.pose_source == "tf":
-            return Tf2Poses(self, config.global_frame, duration_s)
-        return TopicPoses(
-            lambda hear: self.listen(POSE_TYPES[config.pose_type], "camera_pose", hear, 100),
-            self.health.failed,
-            global_frame=config.global_frame,
-            tolerance_s=config.pose_tolerance_s,
-            duration_s=duration_s,
-            jump_s=config.time_jump_s,
-        )
+        """The source of poses that the settings ask for, until deactivated; see ``pose_source``."""
+        return pose_source(self, self.config, self.listen, self.health)
 
     def receive(self, item: Stamped) -> None:
         """Hand an input to the worker; from callbacks."""
@@ -156,6 +160,12 @@ class PerceptionNode(ManagedNode[ConfigT]):
         with self.health.stage("total"):
             self.process(item)
         self.health.count("frames_used")
+
+    def use_skipped(self) -> None:
+        """Process the newest input if it was skipped because nobody wanted it; on the worker thread."""
+        item, self._skipped = self._skipped, None
+        if item is not None:
+            self.use(item)
 
     # States.
 
@@ -220,21 +230,19 @@ class PerceptionNode(ManagedNode[ConfigT]):
         self.use(item)
 
     def _serve_late_comers(self) -> None:
-        item = self._skipped
-        if item is not None and self.wanted():
-            self._skipped = None
-            self.use(item)
+        if self._skipped is not None and self.wanted():
+            self.use_skipped()
         self.catch_up()
 
-    def _start_afresh(self, reason: str) -> None:
+    def _start_afresh(self, reason: str, forget: Callable[[], None] | None = None) -> None:
         self._skipped = None
         self.get_logger().warning(f"{reason}: starting afresh")
         self.health.count("resets")
-        self.clear_state()
+        (forget or self.clear_state)()
 
-    def _restart_order(self, reason: str) -> None:
+    def _restart_order(self, reason: str, forget: Callable[[], None] | None = None) -> None:
         self._order.clear()
-        self._start_afresh(reason)
+        self._start_afresh(reason, forget)
 
     def _failed(self, error: Exception) -> None:
         if self.state != "finalized":  # what fails because the process is being ended is nobody's concern
@@ -251,7 +259,7 @@ class PerceptionNode(ManagedNode[ConfigT]):
         if self._worker is None:
             response.success, response.message = False, f"there is nothing to reset: the node is {self.state}"
             return response
-        self._worker.call(lambda: self._restart_order("reset was asked for"))
+        self._worker.call(lambda: self._restart_order("reset was asked for", self.reset))
         response.success, response.message = True, "starting afresh"
         return response
 
@@ -270,6 +278,8 @@ class PerceptionNode(ManagedNode[ConfigT]):
             subscription.check()
         if self._camera is not None:
             self._camera.check()
+        if self.state == "active":
+            self.look_around()
         if self._worker is not None and self.state == "active" and self._worker.idle:
             self._worker.call(self._serve_late_comers)
 

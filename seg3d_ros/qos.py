@@ -7,6 +7,7 @@ looked at, and the subscription is made to fit them, again whenever they change.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,9 @@ OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABI
 HEARD = 1000
 """So many stamps are remembered to recognise what a latched publisher repeats to a new subscription."""
 
+REPEATED_WITHIN_S = 5.0
+"""What comes later with the same stamp is another message: people's own often have no stamp at all."""
+
 
 def output_qos() -> QoSProfile:
     """Profile of results, a new one each time because rclpy writes overrides into it.
@@ -44,13 +48,15 @@ def output_qos() -> QoSProfile:
     )
 
 
-def profile_for(publishers: list[QoSProfile], depth: int, keep_all: bool) -> QoSProfile:
+def profile_for(publishers: list[QoSProfile], depth: int, keep_all: bool, expect_latched: bool = False) -> QoSProfile:
     """The strictest subscription that is compatible with every one of ``publishers``.
 
-    Without publishers: what hears any live publisher (best effort), or, with ``keep_all``, what loses nothing.
+    Without publishers: what hears any live publisher (best effort), or, with ``keep_all``, what loses nothing, or, with
+    ``expect_latched``, what hears a result that is published once.
     """
-    reliable = [offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in publishers] or [keep_all]
-    latched = [offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in publishers] or [False]
+    reliable = [offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in publishers]
+    latched = [offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in publishers]
+    reliable, latched = reliable or [keep_all or expect_latched], latched or [expect_latched]
     return QoSProfile(
         depth=depth,
         history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
@@ -84,6 +90,7 @@ class MatchingSubscription:
         keep_all: lose nothing: reliable and unbounded where the publisher lets it.
         report: called with (topic, problem or None) when compatibility changes.
         lost: called with the number of messages that the middleware reports as lost.
+        expect_latched: what is asked for while there are no publishers.
         group: callback group.
     """
 
@@ -98,6 +105,7 @@ class MatchingSubscription:
         keep_all: bool,
         report: Callable[[str, str | None], None],
         lost: Callable[[int], None],
+        expect_latched: bool = False,
         group: CallbackGroup | None = None,
     ) -> None:
         self._node = node
@@ -108,12 +116,14 @@ class MatchingSubscription:
         self._keep_all = keep_all
         self._report = report
         self._lost = lost
+        self._expect_latched = expect_latched
         self._group = group
         prefix = f"qos_overrides.{self.topic}.subscription."
         self._overridden = any(name.startswith(prefix) for name in node._parameter_overrides)
         self._heard: deque[int] = deque(maxlen=HEARD)
         self._repeats: set[int] = set()
-        self._profile = profile_for(self._offers(), depth, keep_all)
+        self._repeats_until_s = 0.0
+        self._profile = profile_for(self._offers(), depth, keep_all, expect_latched)
         self._subscription = self._subscribe()
 
     def check(self) -> None:
@@ -124,8 +134,9 @@ class MatchingSubscription:
             if (wanted.reliability, wanted.durability) != (self._profile.reliability, self._profile.durability):
                 self._node.destroy_subscription(self._subscription)
                 self._profile = wanted
-                # A latched publisher repeats what was heard already.
+                # A latched publisher repeats what was heard already, and at once.
                 self._repeats = set(self._heard)
+                self._repeats_until_s = time.monotonic() + REPEATED_WITHIN_S
                 self._subscription = self._subscribe()
         reasons = {reason for offer in offers if (reason := incompatibility(self._profile, offer))}
         problem = f"incompatible QoS on {self.topic}: {'; '.join(sorted(reasons))}" if reasons else None
@@ -169,7 +180,7 @@ class MatchingSubscription:
 
     def _hear(self, message: Any) -> None:
         stamp = stamp_ns(message.header.stamp)
-        if stamp in self._repeats:
+        if stamp in self._repeats and time.monotonic() < self._repeats_until_s:
             self._repeats.remove(stamp)
             return
         self._repeats.clear()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -12,29 +11,22 @@ from std_srvs.srv import Trigger
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.backprojection import backproject
+from seg3d_core.interaction.pinned import PinnedObjects
 from seg3d_core.segmenter import Segmenter, free_unused_memory, make_segmenter
 from seg3d_core.tracking.association import IdTracker
-from seg3d_core.types import Cloud
+from seg3d_core.tracking.pinning import pin
+from seg3d_ros.cloud_input import CameraImage, CloudMessage, cloud_input, vertical
 from seg3d_ros.conversions.clouds import cloud_from_message, cloud_to_message
+from seg3d_ros.conversions.pinned import pinned_from_message
 from seg3d_ros.conversions.stamps import stamp_ns
-from seg3d_ros.frames import in_world, patience_s
 from seg3d_ros.health import Health
 from seg3d_ros.markers import InstanceMarkers
 from seg3d_ros.perception_node import PerceptionNode
 from seg3d_ros.rgbd_input import RgbdMessages, frame_from
 from seg3d_ros.running import run
-from seg3d_ros.scene_outputs import CameraImage, Scene, SceneOutputs, Vertical, scene_makers
+from seg3d_ros.scene_outputs import Scene, SceneOutputs, scene_makers
 from seg3d_ros.settings import SceneNodeConfig
 from seg3d_ros.warm_up import practice_messages
-
-
-@dataclass(frozen=True)
-class CloudMessage:
-    """A cloud message that has not been looked at yet; ``received_s`` is when it came, ``time.monotonic``."""
-
-    stamp_ns: int
-    message: PointCloud2
-    received_s: float = field(default_factory=time.monotonic)
 
 
 class SceneNode(PerceptionNode[SceneNodeConfig]):
@@ -45,6 +37,9 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         self._segmenter: Segmenter | None = None
         self._tracker: IdTracker | None = None
         self._outputs: SceneOutputs | None = None
+        self._scene: Scene | None = None
+        """The last result, without what is pinned."""
+        self._pinned: PinnedObjects | None = None
         self.create_service(Trigger, "~/segment_now", self._segment_now)
 
     def build(self) -> None:
@@ -55,7 +50,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         with self.health.stage("warm_up"):
             self._warm_up()
         free_unused_memory()  # of this thread; inputs are segmented on another
-        self._outputs = SceneOutputs(self, config.input == "rgbd", self._up())
+        self._outputs = SceneOutputs(self, config.input == "rgbd", vertical(config))
 
     def make_segmenter(self) -> Segmenter:
         """The model that the settings name."""
@@ -65,11 +60,12 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         """Give back the model and the outputs."""
         if self._outputs is not None:
             self._outputs.destroy()
-        self._segmenter = self._tracker = self._outputs = None
+        self._segmenter = self._tracker = self._outputs = self._scene = self._pinned = None
         free_unused_memory()
 
     def subscribe(self) -> None:
-        """Hear clouds, or a camera; and where they were taken if that is asked for."""
+        """Hear clouds, or a camera; where they were taken if that is asked for; and what people have accepted."""
+        self.listen(PointCloud2, "accepted", self._hear_accepted, 1, expect_latched=True)
         if self.config.input == "rgbd":
             self.poses = self.make_poses()
             self.listen_to_camera()
@@ -80,14 +76,14 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
 
     def process(self, item: CloudMessage | RgbdMessages) -> None:
         """Segment one input and offer the result to whoever subscribes."""
-        cloud, image = self._cloud_of_frame(item) if isinstance(item, RgbdMessages) else (self._cloud(item), None)
+        given = cloud_input(item, self.config, self.poses, self.health)
         with self.health.stage("segment"):
-            found = self._segmenter.segment(cloud)
+            found = self._segmenter.segment(given.cloud)
         self.health.warning("model", found.degraded or None)
         with self.health.stage("track"):
-            scene = Scene(self._tracker.update(found), image)
+            self._scene = Scene(self._tracker.update(found), given.image)
         with self.health.stage("publish"):
-            self._outputs.offer(scene)
+            self._outputs.offer(self._with_pinned(self._scene))
         self.health.count("results")
         self.health.published(item.stamp_ns)
 
@@ -100,7 +96,8 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         self._outputs.flush()
 
     def clear_state(self) -> None:
-        """New ids, no markers."""
+        """New ids, no markers; what people have accepted stays."""
+        self._scene = None
         self._tracker.reset()
         self._outputs.clear()
 
@@ -112,34 +109,28 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
     def _hear_cloud(self, message: PointCloud2) -> None:
         self.receive(CloudMessage(stamp_ns(message.header.stamp), message))
 
-    def _cloud(self, item: CloudMessage) -> Cloud:
-        with self.health.stage("decode"):
-            cloud = cloud_from_message(item.message)
-        if len(cloud) == 0:
-            count = item.message.width * item.message.height
-            raise InputError(f"none of the cloud's {count} points is finite" if count else "cloud is empty")
-        config = self.config
-        if config.global_frame in ("", cloud.frame_id):
-            return cloud
-        if self.poses is None:
-            raise InputError(f"cloud is in frame {cloud.frame_id!r}, not {config.global_frame!r}: set pose_source")
-        with self.health.stage("pose"):
-            pose = self.poses.lookup(cloud.frame_id, cloud.stamp_ns, patience_s(config, item.received_s))
-            return in_world(cloud, pose)
+    def _hear_accepted(self, message: PointCloud2) -> None:
+        self.run_soon(lambda: self._pin(message))
 
-    def _cloud_of_frame(self, item: RgbdMessages) -> tuple[Cloud, CameraImage]:
-        config = self.config
-        frame = frame_from(item, config, self.poses, self.health)
-        with self.health.stage("backproject"):
-            cloud = backproject(frame, config.min_depth_m, config.max_depth_m, config.pixel_stride)
-        if len(cloud) == 0:
-            raise InputError(f"no depth between {config.min_depth_m:g} and {config.max_depth_m:g} m in the image")
-        return cloud, CameraImage(*frame.depth_m.shape, item.rgb.header.frame_id)
+    def _pin(self, message: PointCloud2) -> None:
+        """Accepted instances are in every result from now on, and in the last one."""
+        self._pinned = pinned_from_message(message)
+        if self._scene is not None:
+            self._outputs.offer(self._with_pinned(self._scene))
 
-    def _up(self) -> Vertical:
-        """The vertical in the results' frame: a level camera's where that is the frame, else REP-103's z."""
-        in_camera = self.config.input == "rgbd" and self.config.pose_source == "none"
-        return (0.0, -1.0, 0.0) if in_camera else (0.0, 0.0, 1.0)
+    def _with_pinned(self, scene: Scene) -> Scene:
+        pinned = self._pinned
+        if pinned is None or len(pinned.cloud) == 0:
+            self.health.warning("accepted", None)
+            return scene
+        try:
+            here = pinned.on(scene.instances.cloud, self.config.accepted_reach_m)
+            scene = replace(scene, instances=pin(scene.instances, here))
+        except InputError as error:  # the scene's own result is good all the same
+            self.health.warning("accepted", f"accepted instances are not shown: {error}")
+            return scene
+        self.health.warning("accepted", None)
+        return scene
 
     def _warm_up(self) -> None:
         """Run all that an input runs through once: compiled code is loaded or made here, not on the first input."""
@@ -154,7 +145,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
             self._segmenter.segment(cloud)
         found = IdTracker(config.tracking).update(self._segmenter.segment(seen))
         scene = Scene(found, CameraImage(*frame.depth_m.shape, frame.frame_id))
-        for _, _, make in scene_makers(True, self._up(), InstanceMarkers()):
+        for _, _, make in scene_makers(True, vertical(config), InstanceMarkers()):
             make(scene)
 
     def _segment_now(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

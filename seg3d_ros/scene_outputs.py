@@ -11,21 +11,11 @@ from visualization_msgs.msg import MarkerArray
 
 from seg3d_core.types import Instances
 from seg3d_ros import detections
+from seg3d_ros.cloud_input import CameraImage, Vertical
 from seg3d_ros.conversions.clouds import instances_to_message
 from seg3d_ros.conversions.images import label_image
 from seg3d_ros.markers import InstanceMarkers
 from seg3d_ros.outputs import Output
-
-Vertical = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class CameraImage:
-    """The image that a cloud came from: px, and the frame of its camera."""
-
-    height: int
-    width: int
-    frame_id: str
 
 
 @dataclass(frozen=True)

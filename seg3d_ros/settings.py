@@ -10,6 +10,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from seg3d_core.config import Config, FusionConfig, GraphConfig, Model, Segment3DSettings, SegmentConfig, TrackingConfig
+from seg3d_core.interaction_config import InteractionConfig
+from seg3d_core.point_sam_config import (
+    PointSamProposalsConfig,
+    PointSamSettings,
+    PromptModelConfig,
+    PromptModelName,
+    SceneCropConfig,
+)
 
 DYNAMIC: dict[str, Any] = {"dynamic": True}
 
@@ -91,13 +99,12 @@ class NodeConfig(Config):
         return self
 
 
-class SceneNodeConfig(NodeConfig):
-    """scene_node: finds the instances of every cloud or RGB-D frame it is given."""
+class CloudInputConfig(NodeConfig):
+    """Of nodes that work on a cloud: which one, and what is used of a camera's."""
 
     input: Literal["cloud", "rgbd"] = Field(
-        "cloud", description="What to segment: the cloud topic, or colour and depth images."
+        "cloud", description="What to work on: the cloud topic, or colour and depth images."
     )
-    model: Model = "graph"
     min_depth_m: float = Field(
         0.3, ge=0, le=10, description="rgbd: nearer returns are ignored, m.", json_schema_extra=DYNAMIC
     )
@@ -107,20 +114,62 @@ class SceneNodeConfig(NodeConfig):
     pixel_stride: int = Field(
         2, ge=1, le=16, description="rgbd: every n-th pixel in both directions is used.", json_schema_extra=DYNAMIC
     )
+
+    @model_validator(mode="after")
+    def _depth_range(self) -> CloudInputConfig:
+        if self.min_depth_m >= self.max_depth_m:
+            raise ValueError(f"min_depth_m {self.min_depth_m:g} m is not below max_depth_m {self.max_depth_m:g} m")
+        return self
+
+
+class SceneNodeConfig(CloudInputConfig):
+    """scene_node: finds the instances of every cloud or RGB-D frame it is given."""
+
+    model: Model = "graph"
     graph: GraphConfig = Field(GraphConfig(), json_schema_extra=DYNAMIC)
     segment3d: Segment3DSettings = Segment3DSettings.build({})
+    point_sam_proposals: PointSamProposalsConfig = PointSamProposalsConfig.build({})
     tracking: TrackingConfig = TrackingConfig()
+    accepted_reach_m: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Points at most this far (m) from an accepted object, and no nearer to what is beside it, are its.",
+        json_schema_extra=DYNAMIC,
+    )
 
     @property
     def segment(self) -> SegmentConfig:
         """The settings of the segmenter."""
-        return SegmentConfig.build({"model": self.model, "graph": self.graph, "segment3d": self.segment3d})
+        groups = ("model", "graph", "segment3d", "point_sam_proposals")
+        return SegmentConfig.build({name: getattr(self, name) for name in groups})
 
-    @model_validator(mode="after")
-    def _depth_range(self) -> SceneNodeConfig:
-        if self.min_depth_m >= self.max_depth_m:
-            raise ValueError(f"min_depth_m {self.min_depth_m:g} m is not below max_depth_m {self.max_depth_m:g} m")
-        return self
+
+class PromptNodeConfig(CloudInputConfig):
+    """prompt_node: the object that is clicked on, in the newest cloud or RGB-D frame."""
+
+    model: PromptModelName = "nano"
+    click_tolerance_s: float = Field(
+        1.0,
+        ge=0,
+        le=3600,
+        description="A click in another frame, of whose own time no transform is known, may use the newest transform "
+        "if that is at most this much (s) older or newer.",
+        json_schema_extra=DYNAMIC,
+    )
+    instances_file: str = Field(
+        "",
+        description="Where save_instances writes the accepted instances and load_instances reads them: an .npz file.",
+        json_schema_extra=DYNAMIC,
+    )
+    interaction: InteractionConfig = InteractionConfig.build({})
+    point_sam: PointSamSettings = PointSamSettings.build({})
+    scene: SceneCropConfig = SceneCropConfig.build({})
+
+    @property
+    def prompt_model(self) -> PromptModelConfig:
+        """The settings of what answers clicks."""
+        return PromptModelConfig.build({"model": self.model, "point_sam": self.point_sam, "scene": self.scene})
 
 
 class FusionNodeConfig(NodeConfig):

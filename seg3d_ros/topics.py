@@ -11,14 +11,14 @@ class Endpoint:
     """A topic or service of one node.
 
     Attributes:
-        node: which node, ``both`` for scene_node and fusion_node.
+        node: which node; ``all`` for scene_node, fusion_node and prompt_node.
         kind: what the node does with it.
         name: relative, or private with ``~/``.
         type: package and name of the interface.
         meaning: what it carries and when it is there.
     """
 
-    node: Literal["scene_node", "fusion_node", "both", "source_node", "bag_source_node"]
+    node: Literal["scene_node", "fusion_node", "prompt_node", "all", "source_node", "bag_source_node"]
     kind: Literal["subscribes", "publishes", "serves"]
     name: str
     type: str
@@ -27,15 +27,15 @@ class Endpoint:
 
 _IMAGES = (
     Endpoint(
-        "both",
+        "all",
         "subscribes",
         "rgb/image_rect_color",
         "sensor_msgs/Image",
         "Colour: rgb8, bgr8, rgba8, bgra8 or mono8. With `camera.image_transport: compressed` CompressedImage on "
-        "`rgb/image_rect_color/compressed`. scene_node: with `input: rgbd`.",
+        "`rgb/image_rect_color/compressed`. scene_node and prompt_node: with `input: rgbd`.",
     ),
     Endpoint(
-        "both",
+        "all",
         "subscribes",
         "depth_registered/image_rect",
         "sensor_msgs/Image",
@@ -43,27 +43,130 @@ _IMAGES = (
         "`camera.depth_image_transport: compressedDepth` CompressedImage on "
         "`depth_registered/image_rect/compressedDepth`.",
     ),
-    Endpoint("both", "subscribes", "rgb/camera_info", "sensor_msgs/CameraInfo", "Calibration of both images."),
+    Endpoint("all", "subscribes", "rgb/camera_info", "sensor_msgs/CameraInfo", "Calibration of both images."),
     Endpoint(
-        "both",
+        "all",
         "subscribes",
         "camera_pose",
         "geometry_msgs/PoseStamped",
         "Pose of the optical camera frame, with `pose_source: pose_topic`; type as `pose_type` says. With "
-        "`input: cloud` and `global_frame`: pose of the cloud's frame.",
+        "`input: cloud` and `global_frame`: pose of the cloud's frame. prompt_node: also of clicks in that frame.",
     ),
 )
 
 _COMMON = (
     Endpoint(
-        "both",
+        "all",
         "publishes",
         "/diagnostics",
         "diagnostic_msgs/DiagnosticArray",
         "Once a second: rate, age, frames in, used, dropped and bad, latency per stage, last error.",
     ),
-    Endpoint("both", "serves", "~/enable", "std_srvs/SetBool", "Pause and go on; inputs are ignored while paused."),
-    Endpoint("both", "serves", "~/reset", "std_srvs/Trigger", "Forget the map, the instances and their ids."),
+    Endpoint("all", "serves", "~/enable", "std_srvs/SetBool", "Pause and go on; inputs are ignored while paused."),
+    Endpoint(
+        "all",
+        "serves",
+        "~/reset",
+        "std_srvs/Trigger",
+        "Forget the map, the instances and their ids; prompt_node: the object in progress and all accepted instances.",
+    ),
+)
+
+_PROMPTS = (
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "cloud",
+        "sensor_msgs/PointCloud2",
+        "Cloud to click on, with `input: cloud`: the newest one, as scene_node reads it. It is encoded as soon as it "
+        "comes if somebody subscribes to a result, else at the first prompt.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "clicked_point",
+        "geometry_msgs/PointStamped",
+        "A click on the object, in any frame that is known; it is snapped to the nearest point of the cloud.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "clicked_point_negative",
+        "geometry_msgs/PointStamped",
+        "A click beside the object: what is there is not of it.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "prompt_goal",
+        "geometry_msgs/PoseStamped",
+        "A position on the floor: the object that stands there, or the nearest of scene_node's instances.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "prompt_box",
+        "geometry_msgs/PolygonStamped",
+        "Two opposite corners of a box along the axes of the cloud's frame: the object in it.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "prompt_instance",
+        "geometry_msgs/PointStamped",
+        "A click on an instance that scene_node has found: it becomes the object in progress, for clicks to refine.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "subscribes",
+        "instance_cloud",
+        "sensor_msgs/PointCloud2",
+        "scene_node's latest result; only while somebody publishes `prompt_instance` or `prompt_goal`.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "publishes",
+        "~/mask",
+        "sensor_msgs/PointCloud2",
+        "The points of the object in progress; none while there is none.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "publishes",
+        "~/prompt_cloud",
+        "sensor_msgs/PointCloud2",
+        "The cloud that clicks mean, the object in progress in the colour of its id.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "publishes",
+        "~/markers",
+        "visualization_msgs/MarkerArray",
+        "The object in progress: points, clicks (green, red), and over it id, candidate, predicted IoU and stability; "
+        "namespaces seg3d/mask, seg3d/click_include, seg3d/click_exclude, seg3d/label.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "publishes",
+        "~/accepted",
+        "sensor_msgs/PointCloud2",
+        "All accepted instances, each with the points beside it: x, y, z, rgb, instance_id (uint32, 50001 to 60000, "
+        "never used twice; 0 beside an instance), score, beside (uint32, the id of the instance it lies beside, or 0).",
+    ),
+    Endpoint("prompt_node", "serves", "~/undo", "std_srvs/Trigger", "Take back the last prompt."),
+    Endpoint(
+        "prompt_node", "serves", "~/clear", "std_srvs/Trigger", "Take back all prompts of the object; can be undone."
+    ),
+    Endpoint("prompt_node", "serves", "~/next_candidate", "std_srvs/Trigger", "Mean the next of the candidates."),
+    Endpoint("prompt_node", "serves", "~/accept", "std_srvs/Trigger", "Keep the object under its id, begin another."),
+    Endpoint("prompt_node", "serves", "~/reject", "std_srvs/Trigger", "Drop the object, begin another."),
+    Endpoint(
+        "prompt_node", "serves", "~/new_object", "std_srvs/Trigger", "Begin another object; one in progress is dropped."
+    ),
+    Endpoint(
+        "prompt_node", "serves", "~/save_instances", "std_srvs/Trigger", "Write accepted instances to `instances_file`."
+    ),
+    Endpoint("prompt_node", "serves", "~/load_instances", "std_srvs/Trigger", "Add the instances of `instances_file`."),
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -75,6 +178,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Cloud of any layout with x, y, z, with `input: cloud`; rgb or rgba is used where it is there.",
     ),
     *_IMAGES,
+    Endpoint(
+        "scene_node",
+        "subscribes",
+        "accepted",
+        "sensor_msgs/PointCloud2",
+        "Accepted instances, prompt_node's `~/accepted`: they are in every result with their ids, cut out of what was "
+        "found.",
+    ),
     Endpoint(
         "scene_node",
         "publishes",
@@ -118,6 +229,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "sensor_msgs/PointCloud2",
         "The fused surface so far: x, y, z, rgb, normals toward the camera.",
     ),
+    *_PROMPTS,
     *_COMMON,
     Endpoint("source_node", "publishes", "rgb/image_rect_color", "sensor_msgs/Image", "Colour, rgb8."),
     Endpoint("source_node", "publishes", "depth_registered/image_rect", "sensor_msgs/Image", "Depth, 16UC1 in mm."),
@@ -155,5 +267,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 def endpoints(node: str) -> list[Endpoint]:
     """Everything that a node of this name subscribes to, publishes and serves."""
-    shared = ("both",) if node in ("scene_node", "fusion_node") else ()
+    shared = ("all",) if node in ("scene_node", "fusion_node", "prompt_node") else ()
     return [endpoint for endpoint in ENDPOINTS if endpoint.node in (node, *shared)]

@@ -30,7 +30,7 @@ def cloud_to_message(cloud: Cloud) -> PointCloud2:
         pack_rgb(np.ascontiguousarray(cloud.rgb).reshape(-1), step, names.index("rgb"), words)
     if cloud.normals is not None:
         place_triples(_flat_words(cloud.normals), step, names.index("normal_x"), words)
-    return _message(cloud, data, dict.fromkeys(names, PointField.FLOAT32))
+    return packed_message(cloud, data, dict.fromkeys(names, PointField.FLOAT32))
 
 
 def instances_to_message(instances: Instances) -> PointCloud2:
@@ -48,14 +48,15 @@ def instances_to_message(instances: Instances) -> PointCloud2:
     place_labelled(_flat_words(instances.cloud.points), table, instances.labels, words)
     types = dict.fromkeys(("x", "y", "z", "rgb"), PointField.FLOAT32)
     types |= {"instance_id": PointField.UINT32, "score": PointField.FLOAT32}
-    return _message(instances.cloud, data, types)
+    return packed_message(instances.cloud, data, types)
 
 
 def _flat_words(values: Float32[np.ndarray, "N 3"]) -> UInt32[np.ndarray, " 3*N"]:
     return np.ascontiguousarray(values).reshape(-1).view(np.uint32)
 
 
-def _message(cloud: Cloud, data: array[int], types: dict[str, int]) -> PointCloud2:
+def packed_message(cloud: Cloud, data: array[int], types: dict[str, int]) -> PointCloud2:
+    """A message of packed points; ``types`` are those of all fields, 4 bytes each, in order."""
     step = 4 * len(types)
     return message_of(
         PointCloud2,
