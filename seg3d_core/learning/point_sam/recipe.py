@@ -44,7 +44,7 @@ def train(config: PointSamTrainingConfig, folder: Path) -> bool:
             done = step + 1 == config.steps
             if done or (step + 1) % config.validation.every == 0:
                 score = validation.score(trainer.average)
-                run.log({"step": step + 1, **trainer.recent(), **score.columns()})
+                run.log({"step": float(step + 1), **trainer.recent(), **score.columns()})
                 if score.figure > best:
                     best = score.figure
                     run.save_weights("best.safetensors", trainer.average)

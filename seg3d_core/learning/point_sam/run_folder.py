@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from seg3d_core.data.atomic import atomic_path
 from seg3d_core.errors import CheckpointError, ConfigError
@@ -57,7 +57,7 @@ class RunFolder:
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"cannot go on from {path}: {error}") from error
         if state.get("format") != FORMAT:
             raise CheckpointError(f"cannot go on from {path}: its format is {state.get('format')}, must be {FORMAT}")
@@ -90,7 +90,8 @@ def write_weights(path: Path, network: PointSamNetwork, dtype: torch.dtype) -> N
     """The network's weights as safetensors in that number type."""
     weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in network.state_dict().items()}
     with atomic_path(path) as partial:
-        save_file(weights, partial, metadata={"format": "pt"})
+        # save_file would make a file that nobody else may read.
+        partial.write_bytes(save(weights, {"format": "pt"}))
 
 
 def _plot(path: Path, rows: list[dict[str, str]]) -> None:

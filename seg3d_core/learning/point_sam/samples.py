@@ -13,7 +13,7 @@ from seg3d_core.learning.point_sam.views import View
 from seg3d_core.point_sam.normalisation import Normalisation
 from seg3d_core.point_sam_config import PointSamSettings
 
-FEWEST_MASK_POINTS = 12
+FEWEST_MASK_POINTS = 20
 """Objects of fewer points in a sample are not asked for: nobody could click on them."""
 _LARGEST_SHARE = 0.9
 _SHAPES_SHARE, _CUT_SHARE = 0.25, 0.6
@@ -88,7 +88,7 @@ def possible_masks(view: View) -> Candidates:
     """Every object and part that is large enough, the surface of the room (or plane) among them, seldom."""
     rows, weights, is_object = [], [], []
     for number, count in zip(*np.unique(view.objects, return_counts=True), strict=True):
-        if not _fits(count, len(view.points)):
+        if not _fits(int(count), len(view.points)):
             continue
         mask = view.objects == number
         rows.append(mask)
@@ -96,7 +96,7 @@ def possible_masks(view: View) -> Candidates:
         is_object.append(number != 0)
         if number:
             parts = [view.parts == part for part in np.unique(view.parts[mask])]
-            parts = [part for part in parts if _fits(part.sum(), len(part)) and part.sum() < 0.9 * count]
+            parts = [part for part in parts if _fits(int(part.sum()), len(part)) and part.sum() < 0.9 * count]
             rows += parts
             weights += [0.5 / max(1, len(parts))] * len(parts)
             is_object += [False] * len(parts)

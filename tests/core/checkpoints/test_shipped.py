@@ -1,0 +1,29 @@
+"""Weights that come with the package: found by name, whole, and installed with it."""
+
+from __future__ import annotations
+
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+
+import torch  # noqa: E402
+
+from seg3d_core.checkpoints.shipped import shipped  # noqa: E402
+from seg3d_core.errors import ConfigError  # noqa: E402
+from seg3d_core.point_sam.checkpoint import load_network  # noqa: E402
+from seg3d_core.point_sam_config import POINT_SAM_PRESETS  # noqa: E402
+
+
+def test_nano_is_there_and_fits_its_preset():
+    path = shipped("point_sam_nano")
+    assert path.stat().st_size <= 8e6
+    assert path.with_suffix(".md").is_file()
+    network = load_network(path)
+    assert network.config == POINT_SAM_PRESETS["nano"]
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_other_names_are_refused():
+    with pytest.raises(ConfigError, match=r"no weights named 'point_sam_huge' come with .* there are .*point_sam_nano"):
+        shipped("point_sam_huge")
