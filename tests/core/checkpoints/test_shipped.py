@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-import torch  # noqa: E402
+import torch
 
-from seg3d_core.checkpoints.shipped import shipped  # noqa: E402
-from seg3d_core.errors import ConfigError  # noqa: E402
-from seg3d_core.point_sam.checkpoint import load_network  # noqa: E402
-from seg3d_core.point_sam_config import POINT_SAM_PRESETS  # noqa: E402
+from seg3d_core.checkpoints.shipped import shipped
+from seg3d_core.errors import ConfigError
+from seg3d_core.point_sam.checkpoint import load_network
+from seg3d_core.point_sam_config import POINT_SAM_PRESETS
 
 
 def test_nano_is_there_and_fits_its_preset():
