@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from seg3d_core.errors import PromptError
+from seg3d_core.interaction.rows_kernels import rows_in_box
 
 
 def points_in_box(
@@ -23,9 +24,8 @@ def points_in_box(
     if not np.isfinite(corners).all():
         raise PromptError(f"the corners of the box are not finite: {corners.tolist()} m")
     low, high = corners.min(axis=0) - margin_m, corners.max(axis=0) + margin_m
-    inside = np.ones(len(points), np.bool_)
-    for axis in range(3):
-        inside &= (points[:, axis] >= low[axis]) & (points[:, axis] <= high[axis])
+    inside = np.zeros(len(points), np.bool_)
+    inside[rows_in_box(points, low, high)] = True
     if not inside.any():
         size = " x ".join(f"{length:.3g}" for length in high - low)
         outside = np.maximum(np.maximum(low - points, points - high), 0)

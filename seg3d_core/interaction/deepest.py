@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from seg3d_core.interaction.rows_kernels import rows_in_box
 from seg3d_core.interaction.snapping import squared_distances
 from seg3d_core.learning.clicks import NO_DEPTH, deepest_point
 
@@ -20,12 +21,10 @@ def deepest_row(points: Float32[np.ndarray, "N 3"], region: Bool[np.ndarray, " N
     point is looked at. Where nothing is outside: the point nearest to the middle of the region.
     """
     inside = np.flatnonzero(region)
-    low, high = points[inside].min(axis=0), points[inside].max(axis=0)
-    near = ~region
-    for axis in range(3):
-        margin = np.float32(max(float((high - low).max()), 1e-3))
-        near &= (points[:, axis] >= low[axis] - margin) & (points[:, axis] <= high[axis] + margin)
-    outside = np.flatnonzero(near)
+    low, high = points[inside].min(axis=0).astype(np.float64), points[inside].max(axis=0).astype(np.float64)
+    margin_m = max(float((high - low).max()), 1e-3)
+    near = rows_in_box(points, low - margin_m, high + margin_m)
+    outside = near[~region[near]]
     rows = np.concatenate([_thin(inside, _MOST_INSIDE), _thin(outside, _MOST_OUTSIDE)])
     row, depth = deepest_point(points[rows], region[rows])
     if depth == NO_DEPTH:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.spatial import cKDTree
+
+from seg3d_core.interaction.rows_kernels import rows_in_box
 
 
 def transfer_mask(
@@ -40,22 +42,23 @@ class ObjectPoints:
         twice the tolerance of the object.
         """
         inside = points[mask]
-        beside = points[_within(points, inside, 2 * tolerance_m) & ~mask]
-        if len(inside) and len(beside):
-            distance, _ = _tree(inside).query(beside, distance_upper_bound=2 * tolerance_m * (1 + 1e-6))
-            beside = beside[np.isfinite(distance)]
-        return cls(inside, beside)
+        rows = _rows_around(points, inside, 2 * tolerance_m)
+        beside = points[rows[~mask[rows]]]
+        return cls(inside, beside[np.isfinite(_distances_m(_tree(inside), beside, 2 * tolerance_m))])
 
     def mask_on(self, target: Float32[np.ndarray, "M 3"], tolerance_m: float) -> Bool[np.ndarray, " M"]:
         """The points of ``target`` that are nearest to the object and at most ``tolerance_m`` away from it."""
-        mask = _within(target, self.points, tolerance_m)
-        near = target[mask]
-        if not len(near):
+        mask = np.zeros(len(target), np.bool_)
+        rows = _rows_around(target, self.points, tolerance_m)
+        if not len(rows):
             return mask
         if self._trees is None:
             self._trees = _tree(self.points), _tree(self.surroundings)
-        inside, beside = (tree.query(near, distance_upper_bound=np.inf)[0] for tree in self._trees)
-        mask[mask] = (inside <= tolerance_m) & (inside <= beside)
+        of_object, beside = self._trees
+        inside_m = _distances_m(of_object, target[rows], tolerance_m)
+        rows, inside_m = rows[inside_m <= tolerance_m], inside_m[inside_m <= tolerance_m]
+        # Only what is nearer than the object counts: to look farther takes minutes where everything is far.
+        mask[rows] = inside_m <= _distances_m(beside, target[rows], tolerance_m)
         return mask
 
 
@@ -63,15 +66,19 @@ def _tree(points: Float32[np.ndarray, "K 3"]) -> cKDTree:
     return cKDTree(points, balanced_tree=False)
 
 
-def _within(
+def _distances_m(tree: cKDTree, points: Float32[np.ndarray, "N 3"], limit_m: float) -> Float64[np.ndarray, " N"]:
+    """To the nearest point in the tree; infinite beyond the limit, but for its rounding."""
+    distances: Float64[np.ndarray, " N"] = tree.query(points, distance_upper_bound=limit_m * (1 + 1e-6))[0]
+    return distances
+
+
+def _rows_around(
     points: Float32[np.ndarray, "N 3"], box_of: Float32[np.ndarray, "K 3"], margin_m: float
-) -> Bool[np.ndarray, " N"]:
-    """Which points lie in the box around others, or at most the margin beside it."""
-    inside = np.full(len(points), len(box_of) > 0)
-    if len(box_of):
-        # In double precision: the margin must not be rounded away from a border.
-        low, high = box_of.min(axis=0).astype(np.float64), box_of.max(axis=0).astype(np.float64)
-        for axis in range(3):
-            values = points[:, axis]
-            inside &= (values >= low[axis] - margin_m) & (values <= high[axis] + margin_m)
-    return inside
+) -> Int64[np.ndarray, " R"]:
+    """Rows of the points in the box around others, or at most the margin beside it."""
+    if not len(box_of):
+        return np.empty(0, np.int64)
+    # In double precision: the margin must not be rounded away from a border.
+    low, high = box_of.min(axis=0).astype(np.float64), box_of.max(axis=0).astype(np.float64)
+    rows: Int64[np.ndarray, " R"] = rows_in_box(points, low - margin_m, high + margin_m)
+    return rows
