@@ -150,8 +150,17 @@ def test_real_networks_are_deterministic_whatever_the_batches():
         torch.manual_seed(0)
         network = PointSamNetwork(NETWORK)
         torch.nn.init.constant_(network.mask_decoder.iou_prediction_head.layers[-1].bias, 0.8)
+        for mlp in network.mask_decoder.output_hypernetworks_mlps:
+            torch.nn.init.normal_(mlp.layers[-1].weight, std=100)
         sam = PointSam(network, PointSamSettings.build({"device": "cpu", "patches": 32}))
-        config = {"clicks": 20, "clicks_at_once": at_once, "min_iou": 0, "min_stability": 0, "max_share": 1}
+        config = {
+            "clicks": 20,
+            "clicks_at_once": at_once,
+            "min_iou": 0,
+            "min_stability": 0,
+            "max_share": 1,
+            "min_voxels": 1,
+        }
         results.append(PointSamProposals(sam, PointSamProposalsConfig.build(config)).segment(cloud))
     assert len(results[0])
     assert np.array_equal(results[1].masks, results[2].masks)
