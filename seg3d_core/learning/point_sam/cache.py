@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,21 +20,28 @@ _ARRAYS = ("points", "rgb", "objects", "parts")
 def fill_cache(
     folder: Path, seeds: Sequence[int], workers: int, done: Callable[[int, int], None] = lambda made, of: None
 ) -> None:
-    """Compute the views of those rooms that have no file in ``folder`` yet, in processes of their own.
+    """Compute the views of those rooms that have no file in ``folder`` yet.
 
-    ``done`` is told how many rooms are finished, of how many.
+    Args:
+        folder: is made where it is not there.
+        seeds: of the rooms.
+        workers: processes to do it in; 0: in this one.
+        done: is told how many of the missing rooms are finished, of how many.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not _file(folder, seed).exists()]
-    if not missing:
+    for number, _ in enumerate(_made(folder, missing, min(workers, len(missing))), start=1):
+        done(number, len(missing))
+
+
+def _made(folder: Path, seeds: Sequence[int], workers: int) -> Iterator[None]:
+    if not workers:
+        yield from (_make(folder, seed) for seed in seeds)
         return
-    done(0, len(missing))
     # A fork would inherit the threads of PyTorch and numba, but not what they wait for.
-    with ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn")) as pool:
-        made = [pool.submit(_make, folder, seed) for seed in missing]
-        for number, future in enumerate(as_completed(made), start=1):
-            future.result()
-            done(number, len(missing))
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_make, folder, seed) for seed in seeds]):
+            yield future.result()
 
 
 def read_views(folder: Path, seed: int) -> list[View]:

@@ -32,7 +32,7 @@ def train(config: PointSamTrainingConfig, folder: Path) -> bool:
 
     learned = range(config.sample.first_room, config.sample.first_room + config.sample.rooms)
     rooms_progress = StepProgress(sys.stderr, "rooms")
-    fill_cache(run.rooms, [*held_out(config.validation), *learned], max(1, config.workers), rooms_progress.tell)
+    fill_cache(run.rooms, [*held_out(config.validation), *learned], config.workers, rooms_progress.tell)
     validation = Validation(config.validation, run.rooms)
 
     trainer = Trainer(config, device)
