@@ -79,6 +79,11 @@ class ObjectSession:
         """Why the cloud that waited last was not taken when its time had come; empty where it was."""
         return self._refusal
 
+    @property
+    def undo_steps(self) -> int:
+        """How many steps ``undo`` can take back."""
+        return len(self._history)
+
     def set_cloud(self, cloud: Cloud) -> None:
         """The newest cloud: taken (encoded) at once, or when the object in progress ends.
 

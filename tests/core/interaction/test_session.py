@@ -31,7 +31,7 @@ def state(session):
     now = session.selection
     bits = None if now is None else (now.candidates.mask_logits.tobytes(), now.chosen, now.prompt.points.tobytes())
     accepted = [instance.instance_id for instance in session.accepted]
-    return session.cloud, session.waiting, bits, len(session._history), accepted, session.accepted.next_id
+    return session.cloud, session.waiting, bits, session.undo_steps, accepted, session.accepted.next_id
 
 
 def test_clicks(world, oracle, session):

@@ -160,6 +160,7 @@ class AnyOrder(RuleBasedStateMachine):
     def nothing_but_the_last_step_is_selected(self):
         assert bits(self.session.selection) == self.steps[-1]
         assert self.session.busy == (self.steps[-1] is not None)
+        assert self.session.undo_steps == len(self.steps) - 1
 
     @invariant()
     def the_newest_cloud_is_used_or_waits(self):
