@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional
 
 from seg3d_core.point_ops.interpolation import interpolate
+from seg3d_core.point_sam.fused import FusedUpscaling
+from seg3d_core.point_sam.linear import Linear, without_gradients
 from seg3d_core.point_sam.patches import rows_at_once
 from seg3d_core.point_sam.two_way import TwoWayTransformer
 from seg3d_core.point_sam_config import PointSamConfig
@@ -53,13 +54,13 @@ class Mlp(nn.Module):
 
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(channels))
+        self.layers = nn.ModuleList(Linear(before, after) for before, after in pairwise(channels))
 
     def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B D"]:
         """Each row by itself."""
         *inner, last = self.layers
         for layer in inner:
-            x = functional.relu(layer(x))
+            x = layer(x, "relu")
         result: Tensor = last(x)
         return result
 
@@ -75,7 +76,7 @@ class MaskDecoder(nn.Module):
         self.mask_tokens = nn.Embedding(MASK_TOKENS, dim)
         self.output_hypernetworks_mlps = nn.ModuleList(Mlp([dim] * 4) for _ in range(MASK_TOKENS))
         self.output_upscaling = nn.Sequential(
-            nn.Linear(dim, dim), nn.LayerNorm(dim), nn.GELU(), nn.Linear(dim, dim), nn.GELU()
+            Linear(dim, dim), nn.LayerNorm(dim), nn.GELU(), Linear(dim, dim), nn.GELU()
         )
         self.iou_prediction_head = Mlp([dim, config.iou_hidden_dim, config.iou_hidden_dim, MASK_TOKENS])
 
@@ -119,8 +120,23 @@ class MaskDecoder(nn.Module):
         before the interpolation, on patches, which are far fewer than points.
         """
         widened = self.output_upscaling[0](patches)
+        if without_gradients(widened):
+            return self._weigh_fused(weights, widened, table)
         at_once = rows_at_once(_POINTS_AT_ONCE, widened.device)
         tables = (table.rows, table.weights.to(widened.dtype))
         parts = zip(*(torch.split(values, at_once, dim=1) for values in tables), strict=True)
         features = (interpolate(widened, rows[:, None], shares[:, None]) for rows, shares in parts)
         return torch.cat([weights @ self.output_upscaling[1:](some).mT for some in features], dim=-1)
+
+    def _weigh_fused(
+        self, weights: Float[Tensor, "B M T C"], widened: Float[Tensor, "B M L C"], table: PointTable
+    ) -> Float[Tensor, "B M T N"]:
+        upscale = FusedUpscaling.of(self.output_upscaling)
+        batch, sets, count, _ = weights.shape
+        logits = weights.new_empty(batch, sets, count, table.rows.shape[1])
+        for b, m in product(range(batch), range(sets)):
+            for start in range(0, logits.shape[-1], upscale.rows_at_once):
+                some = slice(start, start + upscale.rows_at_once)
+                features = upscale(widened[b, m], table.rows[b, some], table.weights[b, some])
+                torch.mm(weights[b, m], features.mT, out=logits[b, m, :, some])
+        return logits

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seg3d_core.point_sam.linear import Linear, linear
 from seg3d_core.point_sam.patches import PatchEmbedding, PatchGroups
 from seg3d_core.point_sam_config import PointSamConfig
 
@@ -30,10 +31,10 @@ class SeparateAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.q_proj = nn.Linear(dim, dim)
-        self.k_proj = nn.Linear(dim, dim, bias=False)
-        self.v_proj = nn.Linear(dim, dim)
-        self.proj = nn.Linear(dim, dim)
+        self.q_proj = Linear(dim, dim)
+        self.k_proj = Linear(dim, dim, bias=False)
+        self.v_proj = Linear(dim, dim)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Float[Tensor, "B L C"]) -> Float[Tensor, "B L C"]:
         """Every token after a look at all."""
@@ -47,15 +48,15 @@ class FusedAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.qkv = Linear(dim, 3 * dim, bias=False)
         self.q_bias = nn.Parameter(torch.zeros(dim))
         self.v_bias = nn.Parameter(torch.zeros(dim))
-        self.proj = nn.Linear(dim, dim)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Float[Tensor, "B L C"]) -> Float[Tensor, "B L C"]:
         """Every token after a look at all."""
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        queries, keys, values = functional.linear(x, self.qkv.weight, bias).chunk(3, dim=-1)
+        queries, keys, values = linear(x, self.qkv.weight, bias).chunk(3, dim=-1)
         mixed: Tensor = self.proj(attend(queries, keys, values, self.heads))
         return mixed
 
@@ -65,14 +66,14 @@ class GatedMlp(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1_g = nn.Linear(dim, hidden)
-        self.fc1_x = nn.Linear(dim, hidden)
+        self.fc1_g = Linear(dim, hidden)
+        self.fc1_x = Linear(dim, hidden)
         self.norm = nn.LayerNorm(hidden, eps=_EPS)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = Linear(hidden, dim)
 
     def forward(self, x: Float[Tensor, "B L C"]) -> Float[Tensor, "B L C"]:
         """Each token by itself."""
-        result: Tensor = self.fc2(self.norm(functional.silu(self.fc1_g(x)) * self.fc1_x(x)))
+        result: Tensor = self.fc2(self.norm(self.fc1_g(x, "swish") * self.fc1_x(x)))
         return result
 
 
@@ -81,12 +82,12 @@ class PlainMlp(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc1 = Linear(dim, hidden)
+        self.fc2 = Linear(hidden, dim)
 
     def forward(self, x: Float[Tensor, "B L C"]) -> Float[Tensor, "B L C"]:
         """Each token by itself."""
-        result: Tensor = self.fc2(functional.gelu(self.fc1(x)))
+        result: Tensor = self.fc2(self.fc1(x, "gelu"))
         return result
 
 
@@ -132,10 +133,10 @@ class CloudEncoder(nn.Module):
         super().__init__()
         dim = config.encoder_dim
         self.patch_embed = PatchEmbedding(config.patch_hidden_channels, config.patch_channels)
-        self.patch_proj = nn.Linear(config.patch_channels, dim)
-        self.pos_embed = nn.Sequential(nn.Linear(3, _POSITION_CHANNELS), nn.GELU(), nn.Linear(_POSITION_CHANNELS, dim))
+        self.patch_proj = Linear(config.patch_channels, dim)
+        self.pos_embed = nn.Sequential(Linear(3, _POSITION_CHANNELS), nn.GELU(), Linear(_POSITION_CHANNELS, dim))
         self.transformer = Transformer(config)
-        self.out_proj = nn.Linear(dim, config.hidden_dim)
+        self.out_proj = Linear(dim, config.hidden_dim)
 
     def forward(self, groups: PatchGroups, rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B L C"]:
         """Embeddings of the patches; colours in -1..1, positions in the normalised cloud."""

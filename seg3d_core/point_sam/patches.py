@@ -14,9 +14,12 @@ from seg3d_core.config import FarthestPointTies
 from seg3d_core.errors import InputError
 from seg3d_core.point_ops.neighbours import nearest
 from seg3d_core.point_ops.sampling import sample_farthest
+from seg3d_core.point_sam.fused import FusedPointNet
+from seg3d_core.point_sam.linear import without_gradients
 
 FEWEST_PATCHES = 3
 """Every point takes its features from the three nearest patches."""
+
 
 _MEMBERS_AT_ONCE = 512
 """1 MB of hidden channels; all of a cloud's at once would be written to memory and read back, at half the speed."""
@@ -116,8 +119,18 @@ class PatchPointNet(nn.Module):
         """The layer that members meet first."""
         return cast(nn.Linear, self.conv1[0])
 
-    def after_first(self, hidden: Float[Tensor, "*B L K H"]) -> Float[Tensor, "*B L D"]:
-        """All but the first linear layer, whose result is ``hidden``; some patches at a time."""
+    def after_first(
+        self, hidden: Float[Tensor, "*#B L K H"], last_channel: Float[Tensor, "*B L K"] | None = None
+    ) -> Float[Tensor, "*B L D"]:
+        """All but the first linear layer, whose result is ``hidden``; some patches at a time.
+
+        Where the last input channel comes as ``last_channel``, ``hidden`` is the result without it.
+        """
+        if without_gradients(hidden):
+            values = hidden.new_zeros(hidden.shape[:-1]) if last_channel is None else last_channel
+            return FusedPointNet.of(self.conv1, self.conv2)(hidden, values)
+        if last_channel is not None:
+            hidden = torch.addcmul(hidden, last_channel[..., None], self.first.weight[:, -1])
         *batch, size, _ = hidden.shape
         at_once = max(1, rows_at_once(_MEMBERS_AT_ONCE, hidden.device) // size)
         return torch.cat([self._some(part) for part in torch.split(hidden.flatten(0, -3), at_once)]).reshape(*batch, -1)

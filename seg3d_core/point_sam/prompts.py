@@ -77,9 +77,8 @@ class MaskEncoder(nn.Module):
         self, offsets: Float[Tensor, "B L K H"], groups: PatchGroups, mask_logits: Float[Tensor, "B M N"]
     ) -> Float[Tensor, "B M L C"]:
         """Embeddings of masks given as logits; ``offsets`` is what ``encode_offsets`` made of ``groups``."""
-        weight = self.patch_encoder.first.weight[:, 3]
-        logits = groups.members(mask_logits.to(weight.dtype))
-        embedded: Tensor = self.patch_encoder.after_first(torch.addcmul(offsets[:, None], logits[..., None], weight))
+        logits = groups.members(mask_logits.to(self.patch_encoder.first.weight.dtype))
+        embedded: Tensor = self.patch_encoder.after_first(offsets[:, None], logits)
         return embedded
 
     def without_mask(self) -> Float[Tensor, "C"]:

@@ -6,9 +6,9 @@ from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from seg3d_core.point_sam.encoder import attend
+from seg3d_core.point_sam.linear import Linear
 from seg3d_core.point_sam_config import PointSamConfig
 
 
@@ -18,10 +18,10 @@ class ProjectedAttention(nn.Module):
     def __init__(self, dim: int, inner: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.q_proj = nn.Linear(dim, inner)
-        self.k_proj = nn.Linear(dim, inner)
-        self.v_proj = nn.Linear(dim, inner)
-        self.out_proj = nn.Linear(inner, dim)
+        self.q_proj = Linear(dim, inner)
+        self.k_proj = Linear(dim, inner)
+        self.v_proj = Linear(dim, inner)
+        self.out_proj = Linear(inner, dim)
 
     def forward(
         self, queries: Float[Tensor, "B T C"], keys: Float[Tensor, "B S C"], values: Float[Tensor, "B S C"]
@@ -36,12 +36,12 @@ class TwoLayers(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(dim, hidden)
-        self.lin2 = nn.Linear(hidden, dim)
+        self.lin1 = Linear(dim, hidden)
+        self.lin2 = Linear(hidden, dim)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         """Each token by itself."""
-        result: Tensor = self.lin2(functional.relu(self.lin1(x)))
+        result: Tensor = self.lin2(self.lin1(x, "relu"))
         return result
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from jaxtyping import Float
 
 
 @cache
@@ -24,3 +25,15 @@ def onednn_linear() -> Any:
         except (RuntimeError, TypeError):
             return None
         return operator if torch.allclose(result, sample @ sample, rtol=1e-5, atol=1e-5) else None
+
+
+def packed_for_onednn(weight: Float[torch.Tensor, "O I"], rows: int) -> torch.Tensor:
+    """A copy of ``weight`` in the order in which ``onednn_linear`` reads it, for inputs of about so many rows.
+
+    Only that operator can use the copy. Where there is none, or it packs nothing, the weight itself.
+    """
+    pack = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
+    if onednn_linear() is None or pack is None:
+        return weight
+    packed: torch.Tensor = pack(weight.detach().contiguous(), rows)
+    return packed
