@@ -26,8 +26,8 @@ def join_along(pairs: np.ndarray, totals: np.ndarray, edges: np.ndarray, count: 
             x, y = y, x
         parent[y] = x
         size = _drop(heap, places, size, border, means, ends)
-        _unlink(first, links, degrees, ends, border, 0)
-        _unlink(first, links, degrees, ends, border, 1)
+        for side in range(2):
+            _unlink(first, links, degrees, ends, border, side)
         while first[y] >= 0:
             border, side = first[y] >> 1, first[y] & 1
             z = ends[border, 1 - side]
@@ -53,9 +53,10 @@ def _border_lists(ends: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray,
 
     Side s of border b is entry 2 b + s of the list of the region at that side; -1 ends a list.
     """
-    first = np.full(count, -1, np.int64)
-    links = np.full((2 * len(ends), 2), -1, np.int64)
-    degrees = np.zeros(count, np.int64)
+    first, degrees = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    links = np.zeros((2 * len(ends), 2), np.int64)
+    for region in range(count):
+        first[region] = -1
     for border in range(len(ends)):
         for side in range(2):
             _link(first, links, degrees, ends, border, side)

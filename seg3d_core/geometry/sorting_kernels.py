@@ -43,14 +43,14 @@ def radix_order(keys: np.ndarray) -> np.ndarray:
 @njit(cache=True, nogil=True)
 def compact_keys(keys: np.ndarray) -> np.ndarray:
     """Voxel keys of 21 bits per axis packed into as few bits as their extent needs; they sort the same."""
-    lowest = np.full(3, _AXIS, np.int64)
-    highest = np.zeros(3, np.int64)
+    lowest, highest, bits = np.zeros(3, np.int64), np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for axis in range(3):
+        lowest[axis] = _AXIS
     for i in range(len(keys)):
         for axis in range(3):
             place = (keys[i] >> (21 * (2 - axis))) & _AXIS
             lowest[axis] = min(lowest[axis], place)
             highest[axis] = max(highest[axis], place)
-    bits = np.zeros(3, np.int64)
     for axis in range(3):
         while (highest[axis] - lowest[axis]) >> bits[axis] > 0:
             bits[axis] += 1
@@ -89,30 +89,36 @@ def group_of_each(order: np.ndarray, starts: np.ndarray) -> np.ndarray:
 @njit(cache=True, nogil=True)
 def count_distinct(keys: np.ndarray) -> int:
     """How many different non-negative int64 ``keys`` there are; a hash table that grows with the number found."""
-    bits = 10
-    table = np.full(1 << bits, np.int64(-1))
+    table = _empty_table(1024)
     count = 0
     for i in range(len(keys)):
         if i > 0 and keys[i] == keys[i - 1]:
             continue
-        slot = _slot(table, bits, keys[i])
+        slot = _slot(table, keys[i])
         if table[slot] < 0:
             table[slot] = keys[i]
             count += 1
             if 2 * count > len(table):
-                bits += 1
-                wider = np.full(1 << bits, np.int64(-1))
+                wider = _empty_table(2 * len(table))
                 for key in table:
                     if key >= 0:
-                        wider[_slot(wider, bits, key)] = key
+                        wider[_slot(wider, key)] = key
                 table = wider
     return count
 
 
 @njit(cache=True, nogil=True)
-def _slot(table: np.ndarray, bits: int, key: np.int64) -> np.int64:
-    """Where ``key`` is in an open-addressing table of 2^``bits`` places, or the free place where it belongs."""
-    slot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits))
+def _empty_table(size: int) -> np.ndarray:
+    table = np.empty(size, np.int64)
+    for slot in range(size):
+        table[slot] = -1
+    return table
+
+
+@njit(cache=True, nogil=True)
+def _slot(table: np.ndarray, key: np.int64) -> np.int64:
+    """Where ``key`` is in an open-addressing table of 2^n places, or the free place where it belongs."""
+    slot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & (len(table) - 1)
     while table[slot] >= 0 and table[slot] != key:
         slot = (slot + 1) & (len(table) - 1)
     return slot

@@ -46,13 +46,12 @@ def grid_neighbours(
     for cell in range(len(cell_keys)):
         begin, pending = cell_starts[cell], cell_starts[cell + 1] - cell_starts[cell]
         is_done = np.zeros(pending, np.bool_)
-        ring = 1
-        while pending > 0:
+        for ring in range(1, last_ring + 1):
             count, own, members = _block(cell_keys, cell_starts, cell, ring, cursors[ring], members)
             if count + 8 > len(slots):
                 work, slots = np.empty((5, 2 * count + 8), np.float64), np.empty(2 * count + 8, np.int32)
             _copy(points, order, members, count, work)
-            is_last = ring >= last_ring
+            is_last = ring == last_ring
             reach = limit if is_last else min(limit, (ring * cell_size) ** 2)
             for t in range(len(is_done)):
                 if is_done[t]:
@@ -65,7 +64,8 @@ def grid_neighbours(
                         found[point, place] = order[members[found[point, place]]]
                     is_done[t] = True
                     pending -= 1
-            ring += 1
+            if pending == 0:
+                break
     return found
 
 
@@ -90,7 +90,8 @@ def _block(
                 first, last = cell_starts[other], cell_starts[other + 1]
                 if count + last - first > len(members):
                     wider = np.empty(2 * (count + last - first), np.int32)
-                    wider[:count] = members[:count]
+                    for slot in range(count):
+                        wider[slot] = members[slot]
                     members = wider
                 for point in range(first, last):
                     members[count] = point
@@ -159,7 +160,8 @@ def _rank(work: np.ndarray, slots: np.ndarray, close: int, nearest: np.ndarray) 
         near[t] = squares[slots[t]]
     # Whole vectors: what is added is never smaller than anything.
     padded = (close + 7) & ~7
-    near[close:padded] = np.inf
+    for t in range(close, padded):
+        near[t] = np.inf
     for t in range(close):
         smaller = 0
         for other in range(np.uint64(padded)):

@@ -37,7 +37,8 @@ def voxels_of_labels(
             for label in range(2, count + 2):
                 begins[label] += begins[label - 1]
             voxels = np.empty(begins[count + 1], np.int64)
-            last[:] = -1
+            for label in range(count):
+                last[label] = -1
     return voxels, begins[: count + 1]
 
 
@@ -52,7 +53,8 @@ def voxels_of_masks(masks: np.ndarray, point_to_voxel: np.ndarray, count: int) -
         found = begins[row]
         if found + count > len(voxels):
             wider = np.empty(2 * (found + count), np.int64)
-            wider[:found] = voxels[:found]
+            for place in range(found):
+                wider[place] = voxels[place]
             voxels = wider
         for voxel in range(count):
             if is_touched[voxel]:
