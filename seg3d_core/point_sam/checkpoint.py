@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from seg3d_core.checkpoints.audit import load_weights
+from seg3d_core.checkpoints.cards import read_card
 from seg3d_core.checkpoints.safetensors_files import opened
 from seg3d_core.errors import CheckpointError, ConfigError
+from seg3d_core.point_sam.card import PointSamCard
 from seg3d_core.point_sam.model import PointSamNetwork
 from seg3d_core.point_sam_config import PointSamConfig
 
@@ -35,14 +37,14 @@ _BLOCKS = "pc_encoder.transformer.blocks."
 def load_network(path: str | Path, config: PointSamConfig | None = None) -> PointSamNetwork:
     """The network of a safetensors file in float32, on the CPU, for inference.
 
-    Widths and depths are those of ``config``, else read off the tensors; what leaves no trace there is then as in
-    ``config_of``.
+    Widths and depths are those of ``config``, else of the file's card, else read off the tensors; what leaves no trace
+    there is then as in ``config_of``.
 
     Raises:
-        CheckpointError: the file cannot be read, or its tensors are not exactly those of the network.
+        CheckpointError: the file or its card cannot be read, or its tensors are not exactly those of the network.
     """
-    weights = read_weights(path)
-    config = config or config_of(weights, str(path))
+    weights, card = read_weights(path), read_card(path, PointSamCard)
+    config = config or (card.network if card else config_of(weights, str(path)))
     with torch.device("meta"):  # neither memory nor random numbers for weights that are replaced
         network = PointSamNetwork(config)
     load_weights(network, weights, str(path))
