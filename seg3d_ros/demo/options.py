@@ -11,6 +11,8 @@ from seg3d_core.data.playback import ROOM_PREFIX
 from seg3d_core.errors import ConfigError
 from seg3d_ros.source_node import SourceConfig
 
+CLICKED_OBJECTS = 6
+
 
 @dataclass(frozen=True)
 class DemoOptions:
@@ -23,8 +25,11 @@ class DemoOptions:
         rate_hz: frames per second.
         lossless: every frame is used, in order, with its recorded stamp.
         out: folder for picture, cloud, recording and logs.
+        clicks: objects to click on in the fused cloud instead of segmenting the scene; 0 = none.
+        places: where to click, m in the cloud's frame; empty = on objects that the ground truth knows.
         scene: extra parameters of scene_node.
         fusion: extra parameters of fusion_node.
+        prompt: extra parameters of prompt_node.
     """
 
     sequence: str
@@ -33,8 +38,11 @@ class DemoOptions:
     rate_hz: float
     lossless: bool
     out: Path
+    clicks: int
+    places: tuple[tuple[float, float, float], ...]
     scene: dict[str, str]
     fusion: dict[str, str]
+    prompt: dict[str, str]
 
 
 def parse_options(arguments: Sequence[str]) -> DemoOptions:
@@ -52,15 +60,18 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
     parser.add_argument("--rate", type=float, default=source.rate_hz, help="frames per second (default %(default)s)")
     parser.add_argument("--lossless", action="store_true", help="use every frame in order: deterministic, not live")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default out)")
-    parser.add_argument("--model", help="scene segmenter (default: scene_node's own)")
-    for node in ("scene", "fusion"):
+    parser.add_argument(
+        "--model", help="scene segmenter, with --click the network that clicks ask (default: the node's)"
+    )
+    _add_clicks(parser)
+    for node in ("scene", "fusion", "prompt"):
         parser.add_argument(
             f"--{node}", action="append", default=[], metavar="NAME=VALUE", help=f"a parameter of {node}_node"
         )
     values = parser.parse_args(arguments)
-    scene = _pairs(values.scene)
+    given = {node: _pairs(getattr(values, node)) for node in ("scene", "fusion", "prompt")}
     if values.model:
-        scene["model"] = values.model
+        given["prompt" if values.click else "scene"]["model"] = values.model
     return DemoOptions(
         sequence=_sequence(values),
         bag=values.bag,
@@ -68,9 +79,49 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
         rate_hz=values.rate,
         lossless=values.lossless,
         out=values.out,
-        scene=scene,
-        fusion=_pairs(values.fusion),
+        clicks=_clicks(values),
+        places=tuple(tuple(place) for place in values.at),
+        **given,
     )
+
+
+def _add_clicks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--click",
+        type=int,
+        nargs="?",
+        const=CLICKED_OBJECTS,
+        default=0,
+        metavar="N",
+        help=f"when all is fused click on N objects (default {CLICKED_OBJECTS}) by prompt_node, correct and accept",
+    )
+    parser.add_argument(
+        "--at",
+        type=float,
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("X", "Y", "Z"),
+        help="with --click: click here, m in the frame of the fused cloud, instead of on objects that are known",
+    )
+
+
+def _clicks(values: argparse.Namespace) -> int:
+    """Number of objects to click on.
+
+    Raises:
+        ConfigError: it is negative, or nobody knows where to click.
+    """
+    count = len(values.at) if values.click and values.at else values.click
+    if values.click < 0:
+        raise ConfigError(f"--click {values.click}: must be 0 or more objects")
+    if values.at and not values.click:
+        raise ConfigError("--at says where to click: it needs --click")
+    if values.click and values.bag is not None:
+        raise ConfigError("--click needs a sequence: it does not work with --bag")
+    if values.click and values.data is not None and not values.at:
+        raise ConfigError("--click on a recorded sequence needs places: --at X Y Z, m in the frame of its poses")
+    return int(count)
 
 
 def _sequence(values: argparse.Namespace) -> str:

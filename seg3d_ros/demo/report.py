@@ -10,6 +10,7 @@ from seg3d_core.data.playback import room_seed
 from seg3d_core.learning.metrics import SceneResult, average_precision, mask_iou
 from seg3d_core.pictures import before_after, save_png
 from seg3d_core.types import IGNORE, Instances
+from seg3d_ros.demo.click_report import write_click_report
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.session import Outcome
 from seg3d_ros.demo.table import Row, accuracy_rows, age_rows, format_table, graph_rows, id_rows, result_rows
@@ -20,12 +21,14 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
     for process in outcome.crashed:
         print(f"\n{process.name} ended with code {process.exit_code}; the end of {process.log}:")
         print(process.last_lines())
+    if outcome.clicked is not None:
+        write_click_report(options, outcome.clicked, [*frame_rows(outcome), *graph_rows(outcome.seen)])
+        return 1 if outcome.crashed else 0
     results = outcome.seen.results
     if not results:
         print(f"no instances were published; the nodes' logs are in {options.out / 'logs'}")
         return 1
-    rows: list[Row] = [("frames sent", f"{outcome.seen.frames} in {outcome.seconds:.0f} s")]
-    rows += graph_rows(outcome.seen) + result_rows(results) + id_rows(results)
+    rows = frame_rows(outcome) + graph_rows(outcome.seen) + result_rows(results) + id_rows(results)
     if not options.lossless:  # recorded stamps have no age
         rows += age_rows(results)
     instances = results[-1].instances(outcome.seen.latest_clouds)
@@ -36,6 +39,11 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
     print(f"\n{format_table(rows)}\n")
     _write_files(options, instances)
     return 1 if outcome.crashed else 0
+
+
+def frame_rows(outcome: Outcome) -> list[Row]:
+    """What was played."""
+    return [("frames sent", f"{outcome.seen.frames} in {outcome.seconds:.0f} s")]
 
 
 def _accuracy(instances: Instances, seed: int) -> list[Row]:

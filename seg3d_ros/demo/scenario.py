@@ -16,7 +16,7 @@ class Scenario:
     Attributes:
         source: plays the input and ends by itself.
         nodes: the nodes under demonstration, fusion first where there is one.
-        cloud_topic: the cloud that scene_node segments.
+        cloud_topic: the cloud that scene_node segments, or prompt_node is asked about.
         use_sim_time: whether the source publishes /clock.
     """
 
@@ -55,7 +55,6 @@ def make_scenario(options: DemoOptions, logs: Path) -> Scenario:
     )
     common = {"process_all": options.lossless}
     fusion = NodeProcess("seg3d_ros.fusion_node", logs / "fusion_node.log", {**common, **options.fusion})
-    scene = NodeProcess(
-        "seg3d_ros.scene_node", logs / "scene_node.log", {**common, **options.scene}, {"cloud": cloud_topic}
-    )
-    return Scenario(source, [fusion, scene], cloud_topic, use_sim_time=False)
+    name, given = ("prompt_node", options.prompt) if options.clicks else ("scene_node", options.scene)
+    user = NodeProcess(f"seg3d_ros.{name}", logs / f"{name}.log", {**common, **given}, {"cloud": cloud_topic})
+    return Scenario(source, [fusion, user], cloud_topic, use_sim_time=False)

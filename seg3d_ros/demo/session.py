@@ -12,7 +12,10 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from seg3d_core.data.bags import BagWriter
+from seg3d_core.data.playback import room_seed
 from seg3d_core.errors import Seg3dError
+from seg3d_ros.demo.click_user import ClickUser
+from seg3d_ros.demo.clicking import Clicked, accepted_on, click_on, targets_at, targets_in_room
 from seg3d_ros.demo.observer import Observation, Observer
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.processes import NodeProcess
@@ -22,15 +25,24 @@ from seg3d_ros.demo.scenario import Scenario, make_scenario
 QUIET_S = 3.0
 """The run is over when the source has ended and nothing new has come for this long."""
 DRAIN_LIMIT_S = 60.0
+CLICKS_PER_OBJECT = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind: what was observed, who crashed, and how long it played."""
+    """What a run left behind.
+
+    Attributes:
+        seen: what was observed.
+        crashed: nodes that ended by themselves, or badly.
+        seconds: that it took.
+        clicked: what came of the clicks; None where nobody clicked.
+    """
 
     seen: Observation
     crashed: list[NodeProcess]
     seconds: float
+    clicked: Clicked | None = None
 
 
 def play(options: DemoOptions) -> Outcome:
@@ -45,16 +57,19 @@ def play(options: DemoOptions) -> Outcome:
     scenario = make_scenario(options, logs)
     rclpy.init()
     with BagWriter(options.out / "recording", overwrite=True) as recording:
-        observer = Observer(recording, scenario.cloud_topic, scenario.use_sim_time)
+        observer = _observer(options, scenario, recording)
         executor = SingleThreadedExecutor()
         executor.add_node(observer)
         spinner = threading.Thread(target=_spin, args=(executor,), name="observer", daemon=True)
         spinner.start()
         started = time.monotonic()
+        clicked: Clicked | None = None
         try:
             for process in scenario.processes:
                 process.start()
             crashed = _watch(scenario, observer)
+            if isinstance(observer, ClickUser) and not crashed:
+                clicked = _click(options, observer)
         finally:
             codes = {process.name: process.stop() for process in reversed(scenario.processes)}
             executor.shutdown()
@@ -62,7 +77,27 @@ def play(options: DemoOptions) -> Outcome:
             observer.destroy_node()
             rclpy.try_shutdown()
     crashed += [process for process in scenario.nodes if codes[process.name] != 0 and process not in crashed]
-    return Outcome(observer.seen, crashed, time.monotonic() - started)
+    return Outcome(observer.seen, crashed, time.monotonic() - started, clicked)
+
+
+def _observer(options: DemoOptions, scenario: Scenario, recording: BagWriter) -> Observer:
+    if options.clicks:
+        return ClickUser(recording, scenario.cloud_topic)
+    return Observer(recording, scenario.cloud_topic, scenario.use_sim_time)
+
+
+def _click(options: DemoOptions, user: ClickUser) -> Clicked:
+    """Click on one object after the other."""
+    if not user.seen.latest_clouds:
+        raise Seg3dError("nothing was fused, so there is nothing to click on")
+    cloud = user.seen.latest_clouds[-1]
+    seed = room_seed(options.sequence)
+    targets = targets_at(options.places, cloud) if options.places else targets_in_room(seed or 0, cloud, options.clicks)
+    clicked = []
+    for number, target in enumerate(targets, 1):
+        print(f"clicking on object {number} of {len(targets)}: {target.name}", flush=True)
+        clicked.append(click_on(user, cloud, target, CLICKS_PER_OBJECT))
+    return Clicked(clicked, accepted_on(cloud, *user.wait_accepted(len(clicked))))
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:

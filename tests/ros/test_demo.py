@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +10,11 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
 pytestmark = pytest.mark.ros
 
+from demo_runs import figures, run_demo  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from seg3d_core.data.bags import read_bag  # noqa: E402
 from seg3d_core.data.cloud_files import read_labelled  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_demo(out: Path, domain: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(domain)}
-    return subprocess.run(
-        [sys.executable, "-m", "seg3d_ros.demo", "--out", str(out), *arguments],
-        cwd=ROOT, check=False, env=environment, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-
-
-def figures(table: str, name: str) -> list[float]:
-    """The numbers in one row of the table."""
-    row = next(line for line in table.splitlines() if line.strip().startswith(name))
-    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", row.split(name, 1)[1])]
 
 
 def test_rendered_room_becomes_instances_on_disk(tmp_path: Path, domain_id: int):

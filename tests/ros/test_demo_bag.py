@@ -12,10 +12,10 @@ pytestmark = pytest.mark.ros
 
 from boxes import best_ious, boxes_cloud, boxes_view, label_points  # noqa: E402
 from camera import OPTICAL_FRAME, Exposure  # noqa: E402
+from demo_runs import run_demo  # noqa: E402
 from rclpy.serialization import serialize_message  # noqa: E402
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
-from test_demo import run_demo  # noqa: E402
 
 from seg3d_core.data.bags import BagWriter  # noqa: E402
 from seg3d_core.data.cloud_files import read_labelled  # noqa: E402
