@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
+import plain_graph
+import plain_region_merging
 import pytest
+from plain_association import PlainTracker
 from scipy.spatial import cKDTree
 
 from seg3d_core.baselines.graph import GraphSegmenter
+from seg3d_core.baselines.region_merging import absorb_slivers, merge_regions
 from seg3d_core.config import GraphConfig, TrackingConfig
 from seg3d_core.geometry.normals import estimate_normals
-from seg3d_core.geometry.superpoints import SurfaceGraph, partition, surface_graph
+from seg3d_core.geometry.superpoints import SurfaceGraph, partition, sample_superpoints, surface_graph
 from seg3d_core.geometry.superpoints_kernels import bends, undirected_edges
 from seg3d_core.geometry.surface import Surface, nearest_within, thin
 from seg3d_core.tracking.association import IdTracker
@@ -119,7 +124,7 @@ def test_neighbours(surface: Surface, compare: Callable[..., None]) -> None:
         lambda: nearest_within(points, K, RADIUS_M, 2.5 * VOXEL_M),
         "scipy cKDTree, one thread",
         lambda: cKDTree(points, balanced_tree=False).query(points, K + 1, distance_upper_bound=RADIUS_M),
-        at_least=1.2,
+        at_least=2,
         bound="about 60 distances per sample",
         rounds=5,
     )
@@ -190,15 +195,51 @@ def test_everything(cloud: Cloud, compare: Callable[..., None]) -> None:
     )
 
 
+def test_merging(graph: SurfaceGraph, compare: Callable[..., None]) -> None:
+    patches = sample_superpoints(graph, CONFIG)
+    ours, plain = (
+        lambda merge=merge, absorb=absorb: absorb(graph, merge(graph, patches, CONFIG.max_border_bend))
+        for merge, absorb in (
+            (merge_regions, absorb_slivers),
+            (plain_region_merging.merge_regions, plain_region_merging.absorb_slivers),
+        )
+    )
+    compare(
+        f"objects of {int(patches.max()) + 1} patches",
+        ours,
+        "plain Python with heapq",
+        plain,
+        at_least=2,
+        bound="reads 12 B per edge twice",
+        rounds=3,
+        clock=time.process_time,
+    )
+
+
+def test_from_the_graph_on(cloud: Cloud, graph: SurfaceGraph, compare: Callable[..., None]) -> None:
+    segmenter = GraphSegmenter(CONFIG)
+    compare(
+        "whole segmentation of 300k points",
+        lambda: segmenter.segment(cloud),
+        "plain merging and colours alone, graph given",
+        lambda: plain_graph.objects_of(graph, CONFIG),
+        bound="sum of the stages",
+        rounds=3,
+        clock=time.process_time,
+    )
+
+
 def test_tracking(cloud: Cloud, compare: Callable[..., None]) -> None:
     instances = GraphSegmenter(CONFIG).segment(cloud)
-    tracker = IdTracker(TrackingConfig())
-    tracker.update(instances)
+    tracker, plain = IdTracker(TrackingConfig()), PlainTracker(TrackingConfig())
+    tracker.update(instances), plain.update(instances)
     compare(
         f"ids of {len(instances)} instances",
         lambda: tracker.update(instances),
-        "segmentation itself",
-        lambda: GraphSegmenter(CONFIG).segment(cloud),
-        bound=f"reads masks of {instances.masks.nbytes / 1e6:.0f} MB",
-        rounds=3,
+        "masks, np.unique, one look-up per track",
+        lambda: plain.update(instances),
+        at_least=1.5,
+        bound="sorts 2.4 MB of keys",
+        rounds=5,
+        clock=time.process_time,
     )
