@@ -36,12 +36,15 @@ def fill_cache(
 
 def _made(folder: Path, seeds: Sequence[int], workers: int) -> Iterator[None]:
     if not workers:
-        yield from (_make(folder, seed) for seed in seeds)
+        for seed in seeds:
+            _make(folder, seed)
+            yield
         return
     # A fork would inherit the threads of PyTorch and numba, but not what they wait for.
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for future in as_completed([pool.submit(_make, folder, seed) for seed in seeds]):
-            yield future.result()
+            future.result()
+            yield
 
 
 def read_views(folder: Path, seed: int) -> list[View]:
