@@ -41,10 +41,7 @@ class ObjectSession:
     """
 
     def __init__(
-        self,
-        model: PromptModel,
-        settings: InteractionConfig | None = None,
-        accepted: AcceptedInstances | None = None,
+        self, model: PromptModel, settings: InteractionConfig | None = None, accepted: AcceptedInstances | None = None
     ) -> None:
         self.settings = settings or InteractionConfig.build({})
         self.accepted = AcceptedInstances(self.settings) if accepted is None else accepted
