@@ -139,11 +139,11 @@ class SceneCropConfig(Config):
         100_000, ge=3, le=10_000_000, description="auto: clouds of more points than this are cropped."
     )
     whole_extent_m: float = Field(
-        2.5, gt=0, le=1000, description="auto: clouds longer than this (m) along x, y or z are cropped."
+        2.0, gt=0, le=1000, description="auto: clouds longer than this (m) along x, y or z are cropped."
     )
-    radius_m: float = Field(1.0, ge=0.01, le=100, description="Radius of a crop, m.")
+    radius_m: float = Field(0.75, ge=0.01, le=100, description="Radius of a crop, m.")
     max_radius_m: float = Field(
-        4.0, ge=0.01, le=1000, description="Crops grow up to this radius (m): to hold all clicks, and what reaches out."
+        3.0, ge=0.01, le=1000, description="Crops grow up to this radius (m): to hold all clicks, and what reaches out."
     )
     max_points: int = Field(
         20_000, ge=100, le=1_000_000, description="The network sees at most this many points of a crop, evenly spread."

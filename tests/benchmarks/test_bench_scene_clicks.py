@@ -37,7 +37,7 @@ def sam():
 
 
 # Masks of random weights mean nothing: no crop grows.
-CONFIG = SceneCropConfig.build({"mode": "crop", "max_radius_m": 1.0})
+CONFIG = SceneCropConfig.build({"mode": "crop", "radius_m": 1.0, "max_radius_m": 1.0})
 
 
 def alone(cloud):

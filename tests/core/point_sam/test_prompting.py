@@ -26,7 +26,7 @@ def test_presets_have_random_weights_and_say_so(caplog):
         model = make("tiny", mode="crop", radius_m=0.5)
     assert "Point-SAM tiny is untrained" in caplog.text
     assert isinstance(model, PromptModel)
-    assert model.description.endswith("on cpu, crops of 0.5 m to 4 m")
+    assert model.description.endswith("on cpu, crops of 0.5 m to 3 m")
     assert make("tiny", mode="whole").description.endswith("on cpu, whole clouds")
 
 

@@ -93,7 +93,7 @@ def shelf():
 
 
 def crops(sam, **values):
-    return SceneCrops(sam, SceneCropConfig.build({"mode": "crop", **values}))
+    return SceneCrops(sam, SceneCropConfig.build({"mode": "crop", "radius_m": 1, "max_radius_m": 4, **values}))
 
 
 def test_an_object_inside_of_the_crop_is_whole_at_full_resolution(shelf):
@@ -225,7 +225,7 @@ def test_a_mask_without_clicks(shelf):
 
 
 def test_the_whole_cloud_is_encoded_at_once_where_it_is_small(shelf):
-    small = scene(strip(2.0, 500, [1, 0, 0]))
+    small = scene(strip(1.8, 500, [1, 0, 0]))
     for cloud, values, expected in (
         (small, {}, 1),
         (small, {"whole_points": 400}, 0),
