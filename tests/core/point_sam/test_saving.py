@@ -119,7 +119,7 @@ def test_the_command(released, tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("Point-SAM, 202 tensors: 196 used")
     assert "6 of the image transformer that nothing computes with dropped (18 numbers)" in said[0]
-    assert said[1] == f"0.3 M parameters, float16: {out}, card: {tmp_path / 'half.card.json'}"
+    assert said[1] == f"0.4 M parameters, float16: {out}, card: {tmp_path / 'half.card.json'}"
     assert main(["convert", str(released), "-o", str(out), "--voxel-size-m", "0.02"]) == 2
     assert "is of Point-SAM, which has no voxels" in capsys.readouterr().err
     tensors = load_file(released)
