@@ -30,3 +30,12 @@ class MaskCandidates:
     def masks(self) -> Bool[np.ndarray, "C N"]:
         """The points of each candidate."""
         return self.mask_logits > 0
+
+    def with_given(self, mask_logits: Float32[np.ndarray, " N"]) -> MaskCandidates:
+        """These and, last, a mask that no model has judged: its estimate is 0, its stability 1."""
+        return MaskCandidates(
+            self.cloud,
+            np.concatenate([self.mask_logits, mask_logits[None]]),
+            np.append(self.iou_predictions, np.float32(0)),
+            np.append(self.stability, np.float32(1)),
+        )

@@ -160,8 +160,8 @@ class ObjectSession:
     def select_box(self, corner_a: Float[np.ndarray, "3"], corner_b: Float[np.ndarray, "3"]) -> Selection:
         """The object in a box, along the axes of the frame, between any two opposite corners.
 
-        The points in the box are shown to the model as a mask, with a click at their deepest point. It takes the place
-        of what was selected before, which ``undo`` brings back.
+        The points in the box are shown to the model as a mask, with a click at their deepest point; they are also the
+        candidate after its answer. It takes the place of what was selected before, which ``undo`` brings back.
 
         Raises:
             PromptError: no cloud yet, a corner is not finite, or there are no points in the box.
@@ -170,7 +170,9 @@ class ObjectSession:
         cloud = self._snapshot()
         mask = points_in_box(cloud.points, corner_a, corner_b, self.settings.box_margin_m)
         prompt = Prompt.click(*cloud.points[deepest_row(cloud.points, mask)].tolist())
-        return self._ask(prompt, self._mask_prompt(mask), "box")
+        logits = self._mask_prompt(mask)
+        candidates = self._model.predict(prompt, logits, multimask=False).with_given(logits)
+        return self._push(Selection(prompt, candidates, source="box"))
 
     def select_goal(self, x_m: float, y_m: float, instances: Instances | None = None) -> Selection:
         """The object that stands at a position on the floor, as ``goal_prompt`` says; z of the frame points up.
@@ -200,7 +202,7 @@ class ObjectSession:
         """
         selection = self._in_progress()
         if len(selection.candidates.mask_logits) == 1:
-            raise PromptError("there is one candidate only: the first click gives three, clicks after it correct one")
+            raise PromptError("there is one candidate only: a first click gives three, a box two, other clicks one")
         self._history.change(selection.next_candidate())
         return self._in_progress()
 
@@ -283,8 +285,7 @@ class ObjectSession:
     def _take(self, cloud: Cloud) -> None:
         self._model.set_cloud(cloud)
         self._cloud, self._refusal = cloud, ""
-        # What can be undone means the cloud before.
-        self._history.forget()
+        self._history.forget()  # what can be undone means the cloud before
 
     def _take_waiting(self) -> None:
         """Take the cloud that waits, once no object is in progress; where it is refused, the one before stays."""

@@ -222,7 +222,11 @@ def test_a_box(world, oracle, session):
     assert np.array_equal(mask > 0, inside)
     assert len(prompt.points) == 1
     assert multimask is False
+    given = session.next_candidate()
+    assert np.array_equal(given.mask, inside)
+    assert (given.chosen, given.iou_prediction, given.stability) == (1, 0, 1)
     assert len(session.click(ON_TALL).prompt.points) == 2
+    assert np.array_equal(oracle.asked[1][1], given.mask_logits)
 
 
 def test_goals(world, oracle, session):
