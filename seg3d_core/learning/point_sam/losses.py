@@ -23,7 +23,7 @@ class RoundLoss:
 
     Attributes:
         of_masks: focal plus twice dice loss of the candidate that has least of it.
-        of_ious: squared error of that candidate's predicted IoU.
+        of_ious: squared error of that candidate's predicted IoU, or of all candidates'.
         iou: (B, M) its actual IoU.
     """
 
@@ -37,15 +37,19 @@ class RoundLoss:
         return self.of_masks + self.of_ious
 
 
-def round_loss(prediction: MaskPrediction, truth: Bool[Tensor, "B M N"]) -> RoundLoss:
-    """The loss of one round; of several candidates only the best one learns, of the overlaps only its own."""
+def round_loss(prediction: MaskPrediction, truth: Bool[Tensor, "B M N"], judge_all: bool = False) -> RoundLoss:
+    """The published loss of one round: only the best of several candidates learns, and only its predicted overlap.
+
+    With ``judge_all`` the predicted overlaps of all candidates learn: those that are not meant learn that they are not.
+    """
     logits, target = prediction.mask_logits, truth[:, :, None].to(prediction.mask_logits.dtype)
     per_candidate = focal_loss(logits, target) + DICE_WEIGHT * dice_loss(logits, target)
     least, best = per_candidate.min(dim=2)
     chosen = best[..., None]
-    iou = hard_iou(logits.detach() > 0, truth[:, :, None]).to(logits.dtype).gather(2, chosen)[..., 0]
-    of_ious = (prediction.iou_predictions.gather(2, chosen)[..., 0] - iou).square().mean()
-    return RoundLoss(least.mean(), of_ious, iou)
+    ious = hard_iou(logits.detach() > 0, truth[:, :, None]).to(logits.dtype)
+    of_ious = (prediction.iou_predictions - ious).square()
+    judged = of_ious if judge_all else of_ious.gather(2, chosen)
+    return RoundLoss(least.mean(), judged.mean(), ious.gather(2, chosen)[..., 0])
 
 
 def total_loss(rounds: list[RoundLoss]) -> Float[Tensor, ""]:

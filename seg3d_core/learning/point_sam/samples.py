@@ -16,6 +16,8 @@ from seg3d_core.point_sam_config import PointSamSettings
 FEWEST_MASK_POINTS = 20
 """Objects of fewer points in a sample are not asked for: nobody could click on them."""
 _LARGEST_SHARE = 0.9
+_PARTS_WEIGHT = 0.25
+"""Of all parts of an object together; the object has 1."""
 _SHAPES_SHARE, _CUT_SHARE = 0.25, 0.6
 _GREY = 2 * PointSamSettings.build({}).missing_colour - 1
 _ATTEMPTS = 20
@@ -98,7 +100,7 @@ def possible_masks(view: View) -> Candidates:
             parts = [view.parts == part for part in np.unique(view.parts[mask])]
             parts = [part for part in parts if _fits(int(part.sum()), len(part)) and part.sum() < 0.9 * count]
             rows += parts
-            weights += [0.5 / max(1, len(parts))] * len(parts)
+            weights += [_PARTS_WEIGHT / max(1, len(parts))] * len(parts)
             is_object += [False] * len(parts)
     shape = (len(rows), len(view.points))
     return Candidates(np.array(rows, bool).reshape(shape), np.array(weights), np.array(is_object, bool))

@@ -64,6 +64,10 @@ class PointSamTrainingConfig(Config):
         le=1,
         description="Share of clicks anywhere in the error, as a user's; 0: deepest points, as published.",
     )
+    judge_all: bool = Field(
+        False,
+        description="Predicted overlaps of all three candidates learn; false: the best one's alone, as published.",
+    )
     learning_rate: float = Field(6e-4, gt=0, le=1, description="Of AdamW, after the warm-up.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on every parameter.")
     warm_up: int = Field(200, ge=0, description="Steps in which the rate grows from a thousandth; a cosine follows.")

@@ -19,7 +19,7 @@ class _Patch:
 
 
 def shapes_view(rng: np.random.Generator, count: int) -> View:
-    """One to seven boxes, cylinders and ellipsoids that stand apart on a floor or table; about ``count`` points.
+    """Boxes, cylinders and ellipsoids on a floor or table, most of them apart; about ``count`` points.
 
     Seen from all sides or from one, with or without noise, in colours that differ or not. Metres, z up.
     """
@@ -38,30 +38,31 @@ def shapes_view(rng: np.random.Generator, count: int) -> View:
 
 
 def _arranged(rng: np.random.Generator) -> list[_Patch]:
-    """Bodies of like sizes, none overlapping another; sizes are of the order of 1."""
+    """Bodies of like sizes, apart or hardly touching, a few on top of others; sizes are of the order of 1."""
     bodies: list[_Patch] = []
     taken: list[tuple[float, float, float]] = []
     spread, largest = rng.uniform(0.6, 4.0), np.exp(rng.uniform(np.log(0.25), np.log(1.0)))
-    for _ in range(int(rng.integers(1, 8))):
+    # Circles around squares touch long before the squares do.
+    room = float(rng.choice([1.0, 0.72]))
+    for _ in range(int(rng.integers(1, 7))):
         size = largest * np.exp(rng.uniform(np.log(0.3), 0, 3))
-        radius = float(np.hypot(size[0], size[1])) / 2
+        radius = room * float(np.hypot(size[0], size[1])) / 2
         place = rng.uniform(-spread, spread, 2)
-        if all(np.hypot(place[0] - x, place[1] - y) > radius + other + 0.02 for x, y, other in taken):
+        if all(np.hypot(place[0] - x, place[1] - y) > radius + other + 0.01 for x, y, other in taken):
             taken.append((float(place[0]), float(place[1]), radius))
-            bodies.append(_body(rng, size, place))
+            bodies.append(_body(rng, size, place, 0.0))
+            if rng.uniform() < 0.15:
+                bodies.append(_body(rng, size * rng.uniform(0.3, 0.8, 3), place, float(size[2])))
     return bodies
 
 
-def _body(rng: np.random.Generator, size: Float64[np.ndarray, "3"], place: Float64[np.ndarray, "2"]) -> _Patch:
+def _body(
+    rng: np.random.Generator, size: Float64[np.ndarray, "3"], place: Float64[np.ndarray, "2"], height: float
+) -> _Patch:
     made = (_box, _box, _cylinder, _ellipsoid)[int(rng.integers(4))](rng, size)
-    if rng.uniform() < 0.15:
-        # A smaller body on top of the first, one object together.
-        top = _box(rng, size * rng.uniform(0.3, 0.8, 3))
-        top = _Patch(top.points + np.array([0, 0, size[2]]), top.normals)
-        made = _Patch(np.concatenate([made.points, top.points]), np.concatenate([made.normals, top.normals]))
     angle = rng.uniform(-np.pi, np.pi) if rng.uniform() < 0.7 else 0.0
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-    return _Patch(made.points @ turn.T + [*place, 0], made.normals @ turn.T)
+    return _Patch(made.points @ turn.T + [*place, height], made.normals @ turn.T)
 
 
 _DENSITY = 6000.0

@@ -129,7 +129,7 @@ class Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
             cloud = self.network.encode(batch.xyz.to(device), batch.rgb.to(device), batch.patches, batch.patch_size)
             answers = play_rounds(self.network, cloud, clicks, config.rounds, refinements)
-        return [round_loss(_in_float32(answer), truth) for answer in answers]
+        return [round_loss(_in_float32(answer), truth, config.judge_all) for answer in answers]
 
     def _update_average(self) -> None:
         # While there are few steps, their plain mean: the random weights of the beginning are soon forgotten.

@@ -37,6 +37,16 @@ def test_only_the_best_candidate_learns():
     assert ious.grad.ne(0).tolist() == [[[True, False, False]]]
 
 
+def test_all_candidates_may_be_judged():
+    """Two of four points; the candidates overlap with 1, 1/3 and 0 of them."""
+    truth = torch.tensor([[[True, True, False, False]]])
+    logits = torch.tensor([[1.0, 1, -1, -1], [-1, 1, 1, -1], [-1, -1, 1, 1]])[None, None]
+    ious = torch.tensor([[[0.5, 1 / 3, 0.5]]])
+    loss = round_loss(MaskPrediction(logits, ious), truth, judge_all=True)
+    assert loss.of_ious.item() == pytest.approx((0.25 + 0 + 0.25) / 3)
+    assert loss.of_masks.item() == round_loss(MaskPrediction(logits, ious), truth).of_masks.item()
+
+
 def test_rounds_that_only_refine():
     drawn = [refinement_rounds(5, np.random.default_rng(seed)) for seed in range(50)]
     assert all(4 in rounds and 0 not in rounds for rounds in drawn)
