@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from seg3d_core.errors import ConfigError
 from seg3d_core.learning.point_sam.batches import batch_of
 from seg3d_core.learning.point_sam.cache import read_views
 from seg3d_core.learning.point_sam.losses import hard_iou
 from seg3d_core.learning.point_sam.rounds import Clicks, handed_on, play_rounds
-from seg3d_core.learning.point_sam.samples import Sample, plain_sample
+from seg3d_core.learning.point_sam.samples import FEWEST_MASK_POINTS, Sample, plain_sample
 from seg3d_core.learning.point_sam.settings import ValidationConfig
 from seg3d_core.learning.point_sam.shapes import shapes_view
 from seg3d_core.learning.point_sam.views import View
@@ -53,6 +54,7 @@ class Validation:
 
     Raises:
         InputError: a file of the held-out rooms is missing or damaged.
+        ConfigError: there is no object in any of them, nor a shape.
     """
 
     def __init__(self, config: ValidationConfig, rooms: Path) -> None:
@@ -62,6 +64,11 @@ class Validation:
         self._of_rooms = _usable(chosen, config.clouds, config.points, rng)
         shapes = [shapes_view(rng, 4 * config.points) for _ in range(2 * config.shapes)]
         self._of_shapes = _usable(shapes, config.shapes, config.points, rng)
+        if not (self._of_rooms or self._of_shapes):
+            raise ConfigError(
+                f"nothing to validate on: validation.rooms = {config.rooms} and validation.shapes = {config.shapes}"
+                f" show no object of {FEWEST_MASK_POINTS} of {config.points} points"
+            )
 
     def score(self, network: PointSamNetwork) -> Score:
         """Click on every object of every sample."""

@@ -31,7 +31,7 @@ SMALL = {
     "warm_up": 2,
     "sample": {"rooms": 0, "clouds": 1, "masks": 2, "points": [96, 128], "patches": [12, 16], "patch_size": [4, 8]},
     "validation": {
-        "every": 3, "rooms": 0, "shapes": 2, "points": 128, "patches": 16, "patch_size": 8, "clicks": 3,
+        "every": 3, "rooms": 0, "shapes": 4, "points": 256, "patches": 16, "patch_size": 8, "clicks": 3,
     },
 }  # fmt: skip
 
@@ -123,11 +123,12 @@ def test_learning_rate():
         ("preset=nono", "preset = 'nono': known are nano"),
         ("validation.first_room=1010", "these rooms are learned from"),
         ("sample.points=[100, 50]", "the first must not be greater"),
+        ("validation.shapes=0", "nothing to validate on: validation.rooms = 0 and validation.shapes = 0"),
         ("start_from=nowhere.safetensors", "nowhere.safetensors"),
     ],
 )
 def test_bad_settings(tmp_path, capsys, setting, message):
-    small = ["sample.rooms=0", "validation.rooms=0"] if setting.startswith("start") else []
+    small = ["sample.rooms=0", "validation.rooms=0"] if "=[" not in setting and "room" not in setting else []
     changes = [text for value in [*small, setting] for text in ("--set", value)]
     assert main(["train", "point-sam", "--folder", str(tmp_path), *changes]) == 2
     assert message in capsys.readouterr().err
