@@ -170,6 +170,8 @@ def test_wheel_holds_the_packages_and_nothing_else(metadata: dict[str, Any], tmp
     names = zipfile.ZipFile(wheel).namelist()
     tops = {re.split(r"/|-0\.1\.0", name)[0] for name in names}
     assert tops == {"seg3d_core", "seg3d_ros"}
+    shipped = {path.name for path in (ROOT / "seg3d_core" / "weights").iterdir()}
+    assert {name.removeprefix("seg3d_core/weights/") for name in names if "/weights/" in name} == shipped != set()
     data = {name.partition(".data/data/")[2] for name in names if ".data/data/" in name}
     assert data == installed_files(metadata)
 
