@@ -1,8 +1,8 @@
-"""Instances from an RGB-D camera or from a cloud: fusion_node, scene_node, and RViz if asked for.
+"""Instances from an RGB-D camera or from a cloud: fusion_node, scene_node, and, asked for, prompt_node and RViz.
 
     ros2 launch seg3d_ros segment.launch.py camera:=realsense pose_source:=tf global_frame:=map
     ros2 launch seg3d_ros segment.launch.py cloud_topic:=/rtabmap/cloud_map rviz:=true
-    ros2 launch seg3d_ros segment.launch.py demo:=true rviz:=true
+    ros2 launch seg3d_ros segment.launch.py demo:=true prompt:=true rviz:=true
 
 Names are relative, so that copies under several namespaces run side by side. Nothing is fetched from the network.
 """
@@ -28,7 +28,7 @@ KEEP = "empty: as the parameter files say"
 
 ARGUMENTS = [
     ("namespace", "", "Namespace of all nodes and of their relative topics.", None),
-    ("params_file", "", "YAML parameters on top of config/scene.yaml and config/fusion.yaml.", None),
+    ("params_file", "", "YAML parameters on top of config/scene.yaml, fusion.yaml and prompt.yaml.", None),
     ("use_sim_time", "", f"Take the time from /clock (bags, simulation); {KEEP}.", ["", "true", "false"]),
     ("autostart", "", f"Configure and activate without a lifecycle manager; {KEEP}.", ["", "true", "false"]),
     ("log_level", "info", "debug, info, warn, error or fatal.", ["debug", "info", "warn", "error", "fatal"]),
@@ -55,6 +55,10 @@ ARGUMENTS = [
     ("num_queries", "", f"Masks that the model looks for; {KEEP}.", None),
     ("voxel_size_m", "", f"Edge of the model's voxels, m; {KEEP}.", None),
     ("score_threshold", "", f"Instances need a confidence above this; {KEEP}.", None),
+    ("prompt", "false", "Start prompt_node too, which selects what is clicked on; needs PyTorch.", ["true", "false"]),
+    ("prompt_model", "", f"What answers clicks: nano, or the file of a Point-SAM checkpoint; {KEEP}.", None),
+    ("prompt_device", "", f"Where that computes: auto, cpu, cuda or cuda:N; {KEEP}.", None),
+    ("instances_file", "", f"Where accepted instances are saved and loaded, .npz; {KEEP}.", None),
     ("fusion_device", "", f"Where fusion computes: cpu, cuda or cuda:N; {KEEP}.", None),
     ("demo", "false", "Play a rendered room instead of a camera.", ["true", "false"]),
     ("demo_sequence", "room:3", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
@@ -94,6 +98,7 @@ def nodes(context: LaunchContext) -> list[Node]:
         )
     started = [fusion(given, python)] if fuse else []
     started.append(scene(given, python, fuse))
+    started += prompt(given, python, fuse)
     if given["demo"] == "true":
         started.append(source(given, python))
     if given["rviz"] == "true":
@@ -111,19 +116,36 @@ def fusion(given: dict[str, str], python: str) -> Node:
 
 def scene(given: dict[str, str], python: str, fuse: bool) -> Node:
     """The fused cloud, another cloud, or single images to instances."""
+    chosen, topics = looked_at(given, fuse)
+    accepted = ("accepted", "prompt_node/accepted")
+    return perception(given, python, "scene", {**model(given), **chosen}, [*topics, accepted])
+
+
+def prompt(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
+    """Clicks on what scene_node looks at to objects, if asked for."""
+    names = {"prompt_model": "model", "prompt_device": "point_sam.device", "instances_file": "instances_file"}
+    parameters: dict[str, object] = {name: given[argument] for argument, name in names.items() if given[argument]}
+    if given["prompt"] != "true":
+        if parameters:
+            arguments = ", ".join(f"{argument}:={given[argument]}" for argument in names if given[argument])
+            raise RuntimeError(f"{arguments} is for prompt_node, which is not started: leave it out or prompt:=true")
+        return []
+    chosen, topics = looked_at(given, fuse)
+    # Clicks may be in any frame, also where the cloud is in the global one already.
+    chosen = {**settings(given, "pose_source", "global_frame"), **chosen}
+    results = ("instance_cloud", "scene_node/instance_cloud")
+    return [perception(given, python, "prompt", {**parameters, **chosen}, [*topics, results])]
+
+
+def looked_at(given: dict[str, str], fuse: bool) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    """Parameters and topics of what scene_node segments and prompt_node is asked about."""
     if fuse:
         # The fused cloud is in the global frame already.
-        return perception(given, python, "scene", {**model(given), "input": "cloud"}, [("cloud", "fusion_node/cloud")])
-    chosen = {**model(given), **settings(given, "pose_source", "global_frame")}
+        return {"input": "cloud"}, [("cloud", "fusion_node/cloud"), ("camera_pose", given["pose_topic"])]
+    chosen = settings(given, "pose_source", "global_frame")
     if given["cloud_topic"]:
-        return perception(
-            given,
-            python,
-            "scene",
-            {**chosen, "input": "cloud"},
-            [("cloud", given["cloud_topic"]), ("camera_pose", given["pose_topic"])],
-        )
-    return perception(given, python, "scene", {**chosen, "input": "rgbd"}, camera_topics(given))
+        return {**chosen, "input": "cloud"}, [("cloud", given["cloud_topic"]), ("camera_pose", given["pose_topic"])]
+    return {**chosen, "input": "rgbd"}, camera_topics(given)
 
 
 def model(given: dict[str, str]) -> dict[str, object]:
@@ -147,7 +169,7 @@ def number(given: dict[str, str], name: str, kind: type) -> object:
 def perception(
     given: dict[str, str], python: str, kind: str, parameters: dict[str, object], remappings: list[tuple[str, str]]
 ) -> Node:
-    """scene_node or fusion_node; when one ends, for example because a setting is wrong, everything does."""
+    """One of the three nodes; when one ends, for example because a setting is wrong, everything does."""
     files = [str(CONFIG / f"{kind}.yaml")] + ([given["params_file"]] if given["params_file"] else [])
     if missing := [file for file in files if not Path(file).is_file()]:
         raise RuntimeError(f"parameter file not found: {', '.join(missing)}")

@@ -36,9 +36,9 @@ def _in_use(domain: int) -> bool:
     return False
 
 
-@pytest.fixture
-def domain_id() -> Iterator[int]:
-    """A ROS_DOMAIN_ID that nobody uses, held until the test ends (other test runs on this machine look here too)."""
+@contextlib.contextmanager
+def free_domain() -> Iterator[int]:
+    """A ROS_DOMAIN_ID that nobody uses, held until the end (other test runs on this machine look here too)."""
     with contextlib.ExitStack() as stack:
         for domain in range(1, LAST_DOMAIN + 1):
             path = Path(tempfile.gettempdir()) / f"seg3d_test_domain_{domain}.lock"
@@ -53,13 +53,35 @@ def domain_id() -> Iterator[int]:
     pytest.fail(f"all domains from 1 to {LAST_DOMAIN} are in use")
 
 
-@pytest.fixture
-def graph(domain_id: int, tmp_path: Path) -> Iterator[Graph]:
-    """A ROS graph of this test alone; what its processes said is shown when the test fails."""
+@contextlib.contextmanager
+def a_graph(folder: Path) -> Iterator[Graph]:
+    """A ROS graph in a domain of its own; what its processes said is shown when a test fails."""
     from ros_graph import Graph  # not where rclpy is missing: those tests skip
 
-    graph = Graph(domain_id, tmp_path)
-    try:
+    with free_domain() as domain:
+        graph = Graph(domain, folder)
+        try:
+            yield graph
+        finally:
+            graph.close()
+
+
+@pytest.fixture
+def domain_id() -> Iterator[int]:
+    """A domain of this test alone."""
+    with free_domain() as domain:
+        yield domain
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    """A ROS graph of this test alone."""
+    with a_graph(tmp_path) as graph:
         yield graph
-    finally:
-        graph.close()
+
+
+@pytest.fixture(scope="module")
+def shared_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    """A ROS graph of the tests of one file, for nodes that take long to start."""
+    with a_graph(tmp_path_factory.mktemp("graph")) as graph:
+        yield graph

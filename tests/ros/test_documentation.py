@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3
 
 from seg3d_ros.documentation import NODES, documents, with_tables
 from seg3d_ros.parameters import parameter_specs
-from seg3d_ros.settings import FusionNodeConfig, SceneNodeConfig
+from seg3d_ros.settings import FusionNodeConfig, NodeConfig, PromptNodeConfig, SceneNodeConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,8 +35,11 @@ def test_only_what_is_between_markers_is_replaced() -> None:
     assert with_tables(made) == made
 
 
-@pytest.mark.parametrize(("file", "config"), [("scene", SceneNodeConfig), ("fusion", FusionNodeConfig)])
-def test_parameter_files_are_the_defaults(file: str, config: type[SceneNodeConfig] | type[FusionNodeConfig]) -> None:
+PARAMETER_FILES = [("scene", SceneNodeConfig), ("fusion", FusionNodeConfig), ("prompt", PromptNodeConfig)]
+
+
+@pytest.mark.parametrize(("file", "config"), PARAMETER_FILES)
+def test_parameter_files_are_the_defaults(file: str, config: type[NodeConfig]) -> None:
     values = yaml.safe_load((ROOT / "config" / f"{file}.yaml").read_text())["/**"]["ros__parameters"]
     assert config.build(values) == config()
     # A ROS parameter has one type for good: 1 in a file would not be a float.
@@ -54,7 +57,7 @@ def test_every_parameter_is_explained() -> None:
 
 def test_readme_names_only_parameters_that_exist() -> None:
     known = {spec.name for config in NODES.values() for spec in parameter_specs(config)}
-    named = set(re.findall(r"`((?:graph|tracking|fusion|camera)\.[a-z0-9_]+)", README))
+    named = set(re.findall(r"`((?:graph|tracking|fusion|camera|interaction|point_sam|scene)\.[a-z0-9_]+)", README))
     assert named
     assert named <= known
 

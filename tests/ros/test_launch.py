@@ -17,6 +17,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3
 pytest.importorskip("launch_ros", reason="needs launch and launch_ros, which only a ROS 2 distribution has")
 
 from boxes import best_ious, boxes_cloud
+from lifecycle_msgs.msg import Transition
 from ros_graph import LATCHED, Child, Graph
 from sensor_msgs.msg import PointCloud2
 
@@ -112,6 +113,19 @@ def test_arguments_win_over_files_and_files_over_defaults(graph: Graph, launch: 
     assert parameters(graph, "/robot/fusion_node", *names) == [0.5, "odom", "cuda:7"]
 
 
+def test_prompt_node_looks_at_what_scene_node_looks_at(graph: Graph, launch: Launch) -> None:
+    launch(cloud_topic="map_cloud", prompt=True, prompt_device="cpu", instances_file="/tmp/mine.npz", autostart=False)
+    names = ("input", "model", "point_sam.device", "instances_file")
+    assert parameters(graph, "/prompt_node", *names) == ["cloud", "nano", "cpu", "/tmp/mine.npz"]
+    for node in ("/prompt_node", "/scene_node"):
+        assert graph.transition(node, Transition.TRANSITION_CONFIGURE)
+        assert graph.transition(node, Transition.TRANSITION_ACTIVATE)
+    cloud = graph.publisher(PointCloud2, "/map_cloud", LATCHED)
+    graph.subscribed(cloud, 2)
+    accepted = graph.publisher(PointCloud2, "/prompt_node/accepted", LATCHED)
+    graph.until(lambda: accepted.get_subscription_count() == 1)
+
+
 def parameters(graph: Graph, node: str, *names: str) -> list[object]:
     from rcl_interfaces.srv import GetParameters
     from rclpy.parameter import parameter_value_to_python
@@ -128,6 +142,7 @@ def parameters(graph: Graph, node: str, *names: str) -> list[object]:
         (["python:=/nonexistent"], "no Python with seg3d_ros, rclpy, Open3D and Numba: tried /nonexistent"),
         (["camera:=kinect"], "kinect"),
         (["cloud_topic:=cloud", "fusion_device:=cuda:0"], "fusion_device:=cuda:0 is for fusing, and nothing is fused"),
+        (["prompt_model:=nano"], "prompt_model:=nano is for prompt_node, which is not started"),
         (["num_queries:=many"], "num_queries:=many is no whole number"),
     ],
 )

@@ -49,7 +49,17 @@ def test_every_result_has_a_display() -> None:
     assert results <= {display["Topic"]["Value"] for display in DISPLAYS}
 
 
-def test_two_tools_click_to_include_and_to_exclude() -> None:
-    topics = [tool["Topic"] for tool in MANAGER["Tools"] if tool["Class"] == "rviz_default_plugins/PublishPoint"]
-    assert [topic["Value"] for topic in topics] == ["clicked_point", "clicked_point_negative"]
-    assert {(topic["Reliability Policy"], topic["Durability Policy"]) for topic in topics} == {("Reliable", "Volatile")}
+def test_tools_for_every_prompt_that_rviz_can_send() -> None:
+    tools = [(tool["Class"].rpartition("/")[2], tool["Topic"]) for tool in MANAGER["Tools"] if "Topic" in tool]
+    assert [(kind, topic["Value"]) for kind, topic in tools] == [
+        ("PublishPoint", "clicked_point"),
+        ("PublishPoint", "clicked_point_negative"),
+        ("PublishPoint", "prompt_instance"),
+        ("SetGoal", "prompt_goal"),
+    ]
+    assert {(topic["Reliability Policy"], topic["Durability Policy"]) for _, topic in tools} == {
+        ("Reliable", "Volatile")
+    }
+    heard = {row.name: row.type for row in ENDPOINTS if row.node == "prompt_node" and row.kind == "subscribes"}
+    sent = {"PublishPoint": "geometry_msgs/PointStamped", "SetGoal": "geometry_msgs/PoseStamped"}
+    assert [heard[topic["Value"]] for _, topic in tools] == [sent[kind] for kind, _ in tools]
