@@ -95,6 +95,9 @@ class PointSamSettings(Config):
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:N; auto: cuda where there is one."
     )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="Number type of the network, but for coordinates; the short ones need CUDA."
+    )
     up: Literal["z", "y"] = Field("z", description="Axis of the cloud that points up; z as in ROS.")
     patches: int = Field(
         0, ge=0, le=16_384, description="Patches of a cloud, as far as its points go; 0: chosen from their number."

@@ -41,6 +41,14 @@ def room_cloud(voxels: int, voxel_size_m: float = 0.02, points_per_voxel: int = 
     return Cloud(cloud.points[rows], cloud.rgb[rows], frame_id=cloud.frame_id)
 
 
+def room_points(points: int, seed: int = 0) -> Cloud:
+    """Exactly so many points, at least 1, spread evenly over the surface of a rendered room."""
+    cloud = make_room(seed, RoomConfig.build({})).surface(4 * points + 1000, seed).cloud
+    rows = np.random.default_rng(seed).permutation(len(cloud))[:points]
+    assert cloud.rgb is not None and len(rows) == points
+    return Cloud(cloud.points[rows], cloud.rgb[rows], frame_id=cloud.frame_id)
+
+
 def _enough(voxels: int, voxel_size_m: float, seed: int) -> tuple[Cloud, Int32[np.ndarray, " N"], int]:
     """Rooms until there are enough voxels."""
     points: list[Float32[np.ndarray, "N 3"]] = []

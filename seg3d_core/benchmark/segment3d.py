@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from seg3d_core.benchmark.flops import CountingEngine, peak_gflops
+from seg3d_core.benchmark.measured import Measured
 from seg3d_core.benchmark.memory import peak_bytes
 from seg3d_core.benchmark.rooms import room_cloud
 from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings
@@ -49,59 +48,43 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One size.
+class Measurement(Measured):
+    """One size; ``stage_ms`` of each of ``STAGES`` that ran, and ``other``; ``gflop`` of the backbone.
 
     Attributes:
         voxels, points: size of the cloud.
         instances: found.
-        stage_ms: of each of ``STAGES`` that ran, and ``other``; medians.
-        total_ms: median of whole segmentations.
-        peak_bytes: memory at the worst moment beyond model and cloud; None where the system cannot tell.
-        gflop: floating-point operations (billions) of the backbone.
-        peak_gflops: of one large matrix product on this device, in the type of the backbone.
-        device, engine: where and by what.
-        threads: of PyTorch.
+        engine: by what the backbone was computed.
     """
 
     voxels: int
     points: int
     instances: int
-    stage_ms: dict[str, float]
-    total_ms: float
-    peak_bytes: int | None
-    gflop: float
-    peak_gflops: float
-    device: str
     engine: str
-    threads: int
+
+    family: ClassVar[str] = "Segment3D"
+    unit: ClassVar[str] = "voxels"
+    counted: ClassVar[tuple[str, ...]] = ("maps", "backbone")
+    counted_name: ClassVar[str] = "backbone"
 
     @property
-    def gflops(self) -> float:
-        """Billions of floating-point operations per second of the backbone, kernel maps included."""
-        return self.gflop / (self.stage_ms["maps"] + self.stage_ms["backbone"]) * 1e3
+    def size(self) -> int:
+        """Voxels."""
+        return self.voxels
 
     @property
-    def peak_share(self) -> float:
-        """What part of ``peak_gflops`` that is."""
-        return self.gflops / self.peak_gflops
+    def how(self) -> str:
+        """By what it was computed, for a heading."""
+        return f"engine {self.engine}, {self.threads} threads"
 
 
-def measure_all(plan: Plan, sizes: Sequence[int]) -> Iterator[Measurement]:
-    """One measurement after the other, smallest first; each process starts with clean memory.
+def measure(plan: Plan, voxels: int) -> Measurement:
+    """Measure one size in this process.
 
     Raises:
         ConfigError, CheckpointError, DeviceError: as ``Segment3D`` does.
         InputError: memory ran out.
     """
-    # fork would take over threads and memory of this process.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        for size in sorted(sizes):
-            yield pool.submit(measure, plan, size).result()
-
-
-def measure(plan: Plan, voxels: int) -> Measurement:
-    """Measure one size in this process."""
     if plan.threads:
         torch.set_num_threads(plan.threads)
     network = _network(plan.model)

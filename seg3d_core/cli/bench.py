@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from seg3d_core.cli.settings import add_settings, settings_of
 
 _HELP = """\
-Measure a model on this machine: milliseconds of every stage, peak memory, and what part of the machine's own peak the
-backbone reaches, on rendered rooms of several sizes.
+Measure a model on this machine: milliseconds of every stage, peak memory, and what part of the machine's own peak its
+arithmetic reaches, on rendered rooms of several sizes.
 
 examples:
   seg3d bench segment3d
   seg3d bench segment3d --model nano --voxels 20000 50000 --threads 1 --plot bench.png
   seg3d bench segment3d --set segment3d.device=cuda --set segment3d.precision=float16
+  seg3d bench point-sam
+  seg3d bench point-sam --model large --points 10000 --threads 2
 """
-
-_SIZES = (20_000, 50_000, 150_000, 500_000)
 
 
 def add(commands: Any) -> None:
@@ -30,25 +31,42 @@ def add(commands: Any) -> None:
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("what", choices=("segment3d",), help="the family of models")
-    command.add_argument("--model", default="base", help="preset or checkpoint (default base)")
-    command.add_argument("--voxels", nargs="+", type=_positive, default=_SIZES, metavar="N", help="sizes of the clouds")
+    families = command.add_subparsers(dest="what", required=True, metavar="FAMILY")
+    segment3d = families.add_parser("segment3d", help="instances of whole scenes")
+    _add_options(segment3d, "base", "voxels", (20_000, 50_000, 150_000, 500_000))
+    add_settings(segment3d, _segment_config, "segment3d.device=cuda")
+    segment3d.set_defaults(run=_run_segment3d)
+    point_sam = families.add_parser("point-sam", help="objects that are clicked on")
+    _add_options(point_sam, "nano", "points", (10_000, 100_000))
+    add_settings(point_sam, _prompt_config, "point_sam.device=cuda")
+    point_sam.set_defaults(run=_run_point_sam)
+
+
+def _add_options(command: argparse.ArgumentParser, model: str, unit: str, sizes: tuple[int, ...]) -> None:
+    command.add_argument("--model", default=model, help=f"preset or checkpoint (default {model})")
+    command.add_argument(
+        f"--{unit}", dest="sizes", nargs="+", type=_positive, default=sizes, metavar="N", help="sizes of the clouds"
+    )
     command.add_argument(
         "--threads", type=_positive, default=0, metavar="N", help="of PyTorch (default: its own choice)"
     )
     command.add_argument(
         "--repeats", type=_positive, default=3, metavar="N", help="runs whose median counts (default 3)"
     )
-    add_settings(command, _config_class, "segment3d.device=cuda")
     command.add_argument("--json", type=Path, metavar="FILE", help="also write all figures as JSON")
     command.add_argument("--plot", type=Path, metavar="FILE", help="also draw them (.png, .svg or .pdf)")
-    command.set_defaults(run=_run)
 
 
-def _config_class() -> Any:
+def _segment_config() -> Any:
     from seg3d_core.config import SegmentConfig
 
     return SegmentConfig
+
+
+def _prompt_config() -> Any:
+    from seg3d_core.point_sam_config import PromptModelConfig
+
+    return PromptModelConfig
 
 
 def _positive(text: str) -> int:
@@ -58,30 +76,52 @@ def _positive(text: str) -> int:
     return value
 
 
-def _run(options: argparse.Namespace) -> int:
-    settings = settings_of(options, _config_class(), [f"model={options.model}"]).segment3d
-    from seg3d_core.benchmark import report
-    from seg3d_core.benchmark.segment3d import Measurement, Plan, measure_all
+def _run_segment3d(options: argparse.Namespace) -> int:
+    settings = settings_of(options, _segment_config(), [f"model={options.model}"]).segment3d
+    from seg3d_core.benchmark.segment3d import Plan, measure
     from seg3d_core.config import SEGMENT3D_PRESETS
 
-    plan = Plan(options.model, settings, options.threads, options.repeats)
-    measured: list[Measurement] = []
+    _report(options, _measured(options, measure, Plan(options.model, settings, options.threads, options.repeats)))
+    if options.model in SEGMENT3D_PRESETS:
+        print("\nWeights are random: masks of noise take longer to make instances of than those of objects do.")
+    return 0
+
+
+def _run_point_sam(options: argparse.Namespace) -> int:
+    config = settings_of(options, _prompt_config(), [f"model={options.model}"])
+    from seg3d_core.benchmark.point_sam import Plan, measure
+
+    _report(options, _measured(options, measure, Plan(config, options.threads, options.repeats)))
+    print("\nclick saves: how many times longer it would take with the cloud encoded again, as the original does.")
+    return 0
+
+
+def _measured(options: argparse.Namespace, measure: Callable[[Any, int], Any], plan: Any) -> list[Any]:
+    """Measurements of all sizes, or of those before an interruption."""
+    from seg3d_core.benchmark.processes import measure_all
+
+    measured: list[Any] = []
+    unit = "voxels" if options.what == "segment3d" else "points"
     try:
-        for size in sorted(options.voxels):
-            print(f"{size:,} voxels ...", end=" ", flush=True, file=sys.stderr)
-            measured += measure_all(plan, [size])
+        for size in sorted(options.sizes):
+            print(f"{size:,} {unit} ...", end=" ", flush=True, file=sys.stderr)
+            measured += measure_all(measure, plan, [size])
             print(f"{measured[-1].total_ms:.0f} ms", file=sys.stderr)
     except KeyboardInterrupt:
         if not measured:
             raise
         print("interrupted: the table has what was measured until now", file=sys.stderr)
-    print(f"Segment3D {options.model} on {report.heading(measured[-1])}\n\n{report.table(measured)}")
-    if options.model in SEGMENT3D_PRESETS:
-        print("\nWeights are random: masks of noise take longer to make instances of than those of objects do.")
+    return measured
+
+
+def _report(options: argparse.Namespace, measured: Sequence[Any]) -> None:
+    from seg3d_core.benchmark import report
+
+    family = measured[0].family
+    print(f"{family} {options.model} on {report.heading(measured[-1])}\n\n{report.table(measured)}")
     if options.json:
         report.write_json(options.json, measured)
         print(f"\nfigures: {options.json}")
     if options.plot:
-        report.write_plot(options.plot, measured, f"Segment3D {options.model}, {measured[-1].engine}")
+        report.write_plot(options.plot, measured, f"{family} {options.model}, {measured[0].how}")
         print(f"picture: {options.plot}")
-    return 0

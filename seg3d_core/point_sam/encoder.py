@@ -10,6 +10,7 @@ from torch.nn import functional
 from seg3d_core.point_sam.linear import Linear, linear
 from seg3d_core.point_sam.patches import PatchEmbedding, PatchGroups
 from seg3d_core.point_sam_config import PointSamConfig
+from seg3d_core.stages import stage
 
 _EPS = 1e-6
 """Of the norms in the transformer; those outside have PyTorch's default."""
@@ -140,7 +141,9 @@ class CloudEncoder(nn.Module):
 
     def forward(self, groups: PatchGroups, rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B L C"]:
         """Embeddings of the patches; colours in -1..1, positions in the normalised cloud."""
-        positions = self.pos_embed(groups.centres.to(self.patch_proj.weight.dtype))
-        tokens = self.patch_proj(self.patch_embed(groups, rgb)) + positions
-        embeddings: Tensor = self.out_proj(self.transformer(tokens))
+        with stage("patches"):
+            patches = self.patch_embed(groups, rgb)
+        with stage("transformer"):
+            positions = self.pos_embed(groups.centres.to(self.patch_proj.weight.dtype))
+            embeddings: Tensor = self.out_proj(self.transformer(self.patch_proj(patches) + positions))
         return embeddings

@@ -7,6 +7,7 @@ are the business of whoever calls.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,7 @@ from seg3d_core.point_sam.encoder import CloudEncoder
 from seg3d_core.point_sam.patches import FEWEST_PATCHES, PatchGroups, gather_members, gather_rows, group_points
 from seg3d_core.point_sam.prompts import MaskEncoder, PointEncoder
 from seg3d_core.point_sam_config import PointSamConfig
+from seg3d_core.stages import stage
 
 LARGEST_COORDINATE = 1 + 1e-6
 """Of a normalised cloud and of clicks in it, with room for rounding."""
@@ -60,6 +62,20 @@ class PointSamNetwork(nn.Module):
         self.mask_encoder = MaskEncoder(config.patch_hidden_channels, config.hidden_dim)
         self.mask_decoder = MaskDecoder(config)
 
+    def converted(self, device: torch.device, dtype: torch.dtype) -> PointSamNetwork:
+        """This network where it is on ``device`` and of type ``dtype`` already, else a copy that is.
+
+        The projections that encode places keep their precision: they are of many turns.
+        """
+        weight = self.pc_encoder.out_proj.weight
+        if weight.device == device and weight.dtype == dtype:
+            return self
+        network = copy.deepcopy(self).to(device, dtype)
+        name = "positional_encoding_gaussian_matrix"
+        matrix: Tensor = getattr(self.point_encoder.pe_layer, name)
+        setattr(network.point_encoder.pe_layer, name, matrix.to(device, network._precise))
+        return network
+
     def encode(
         self,
         xyz: Float32[Tensor, "B N 3"],
@@ -85,14 +101,12 @@ class PointSamNetwork(nn.Module):
         config = self.config
         patches = config.patches if patches is None else patches
         patch_size = config.patch_size if patch_size is None else patch_size
-        groups = group_points(xyz, patches, patch_size, config.farthest_point_ties, self._precise)
-        return EncodedCloud(
-            groups,
-            self.pc_encoder(groups, rgb),
-            self.point_encoder.encode_places(groups.centres),
-            _point_table(xyz, groups, self._precise),
-            self.mask_encoder.encode_offsets(groups),
-        )
+        with stage("groups"):
+            groups = group_points(xyz, patches, patch_size, config.farthest_point_ties, self._precise)
+            table = _point_table(xyz, groups, self._precise)
+        embeddings = self.pc_encoder(groups, rgb)
+        places, offsets = self.point_encoder.encode_places(groups.centres), self.mask_encoder.encode_offsets(groups)
+        return EncodedCloud(groups, embeddings, places, table, offsets)
 
     def decode(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from seg3d_core.devices import choose_device, device_text
+from seg3d_core.devices import choose_device, choose_dtype, device_text
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.interaction.candidates import MaskCandidates
 from seg3d_core.point_sam.checkpoint import load_network
@@ -20,7 +19,7 @@ from seg3d_core.point_sam.decoder import MaskPrediction
 from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork
 from seg3d_core.point_sam.normalisation import Normalisation
 from seg3d_core.point_sam.patches import FEWEST_PATCHES
-from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamSettings, patches_for
+from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamConfig, PointSamSettings, patches_for
 from seg3d_core.stages import stage
 from seg3d_core.types import Cloud, Prompt
 
@@ -49,18 +48,17 @@ class PointSam:
     """A network with all that is before and after it; one thread at a time.
 
     Args:
-        network: not copied where it is on the device already; it is put into evaluation mode then.
+        network: not copied where it is on the device and in the precision already; it is put into evaluation mode then.
         settings: see ``PointSamSettings``.
 
     Raises:
-        ConfigError, DeviceError: the device is unknown or not there.
+        ConfigError, DeviceError: the device is unknown or not there, or the precision is not for it.
     """
 
     def __init__(self, network: PointSamNetwork, settings: PointSamSettings | None = None) -> None:
         self.settings = settings or PointSamSettings.build({})
         self.device = choose_device(self.settings.device)
-        here = next(network.parameters()).device == self.device
-        self._network = (network if here else copy.deepcopy(network).to(self.device)).eval()
+        self._network = network.converted(self.device, choose_dtype(self.settings.precision, self.device)).eval()
         self._scene: EncodedScene | None = None
         parameters = sum(parameter.numel() for parameter in network.parameters())
         self.description = f"Point-SAM with {parameters / 1e6:.1f} M parameters on {device_text(self.device)}"
@@ -91,6 +89,11 @@ class PointSam:
             torch.manual_seed(seed)
             network = PointSamNetwork(POINT_SAM_PRESETS[name])
         return cls(network, settings)
+
+    @property
+    def config(self) -> PointSamConfig:
+        """Widths and depths of the network."""
+        return self._network.config
 
     def set_cloud(self, cloud: Cloud) -> None:
         """Encode ``cloud``: all that clicks on it have in common. Where it is refused, the one before stays.
