@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -18,7 +18,7 @@ FEWEST_MASK_POINTS = 20
 _LARGEST_SHARE = 0.9
 _PARTS_WEIGHT = 0.25
 """Of all parts of an object together; the object has 1."""
-_SHAPES_SHARE, _CUT_SHARE = 0.25, 0.6
+_SHAPES_SHARE, _CUT_SHARE = 0.4, 0.75
 _GREY = 2 * PointSamSettings.build({}).missing_colour - 1
 _ATTEMPTS = 20
 
@@ -42,9 +42,10 @@ def draw_sample(rng: np.random.Generator, views: Sequence[View], points: int, ma
     """A sample of so many points and masks, of one of ``views`` or of simple bodies on a plane."""
     for _ in range(_ATTEMPTS):
         if rng.uniform() < _SHAPES_SHARE or not views:
-            view = shapes_view(rng, 4 * points)
+            view = shapes_view(rng, 12 * points)
         else:
-            view = _cut(rng, views[int(rng.integers(len(views)))])
+            view = views[int(rng.integers(len(views)))]
+        view = _cut(rng, view)
         if len(view.points) < points // 2:
             continue
         view = view.select(_thinned(rng, len(view.points), points))
@@ -125,7 +126,8 @@ def _cut(rng: np.random.Generator, view: View) -> View:
     size_m = float(np.linalg.norm(high - low))
     centre = (low + high) / 2 + rng.normal(0, 0.3, 3) * size_m / 2
     reach_m = max(0.1, size_m * np.exp(rng.uniform(np.log(0.6), np.log(4))))
-    return view.select(np.flatnonzero(np.linalg.norm(view.points - centre, axis=1) < reach_m))
+    cut = view.select(np.flatnonzero(np.linalg.norm(view.points - centre, axis=1) < reach_m))
+    return replace(cut, focus=number)
 
 
 def _thinned(rng: np.random.Generator, available: int, wanted: int) -> Int64[np.ndarray, " M"]:
