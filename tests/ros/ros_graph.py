@@ -140,7 +140,8 @@ class Graph:
         return str(self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label)
 
     def active(self, node: str) -> None:
-        self.until(lambda: self.status(node).get("state") == "active")
+        """Wait for it; the first start on a machine compiles."""
+        self.until(lambda: self.status(node).get("state") == "active", 240.0)
 
     def status(self, node: str) -> dict[str, str]:
         """The newest diagnostics of a node, with its "level" and "message"; empty before the first."""
