@@ -135,7 +135,7 @@ class SceneCrops:
         prompt: Prompt,
         mask_input: Float32[np.ndarray, " N"] | None,
     ) -> list[float]:
-        """Radii from the smallest on that holds all clicks and nearly all of the mask; the largest may cut the mask."""
+        """Radii that hold all clicks and nearly all of the mask, smallest first; the largest may cut the mask."""
         away_m = np.linalg.norm(prompt.points - anchor, axis=1)
         limit_m = self._radii_m[-1]
         if away_m.max(initial=0) > _INNER * limit_m:
@@ -144,11 +144,14 @@ class SceneCrops:
                 f"the click at {np.round(prompt.points[far], 3).tolist()} m is {away_m[far]:.3g} m from the first one, "
                 f"clicks on one object are within {_INNER * limit_m:g} m ({_INNER:g} max_radius_m)"
             )
-        needed_m = float(away_m.max(initial=0)) / _INNER
-        if mask_input is not None and (mask_input > 0).any():
-            member_m = np.linalg.norm(cloud.points[mask_input > 0] - anchor, axis=1)
-            needed_m = max(needed_m, float(np.quantile(member_m, _COVERED)) / _INNER)
-        return [radius_m for radius_m in self._radii_m if radius_m >= needed_m] or [limit_m]
+        nearest_m = float(away_m.max(initial=0)) / _INNER
+        members = None if mask_input is None else cloud.points[mask_input > 0]
+        holding = [
+            radius_m
+            for radius_m in self._radii_m
+            if radius_m >= nearest_m and (members is None or _covers(Place.around(anchor, radius_m), members))
+        ]
+        return holding or [limit_m]
 
     def _crop(self, scene: _Scene, place: Place) -> EncodedCrop | None:
         """The crop at ``place``, encoded now if it is not among those kept; None if it has too few points."""
@@ -178,6 +181,12 @@ def _anchor(cloud: Cloud, prompt: Prompt, mask_input: Float32[np.ndarray, " N"] 
         raise InputError("there is neither a click nor a mask with points above 0, at least one is needed")
     first: Float64[np.ndarray, "3"] = clicks[0]
     return first
+
+
+def _covers(place: Place, members: Float32[np.ndarray, "M 3"]) -> bool:
+    """Whether nearly all of a mask is in the crop: always where it is an answer of this crop."""
+    inside = np.linalg.norm(members - place.centre_m, axis=1) <= place.radius_m
+    return bool(inside.sum() >= _COVERED * len(members))
 
 
 def _check_mask(cloud: Cloud, mask_input: Float32[np.ndarray, " N"] | None) -> None:

@@ -150,6 +150,19 @@ def test_later_clicks_encode_nothing(shelf):
     assert np.array_equal(again.mask_logits, first.mask_logits)
 
 
+def test_a_mask_up_to_the_border_stays_in_its_crop():
+    """Clicked at its end, an object of 0.9 m fits into a crop of 1 m: the next click needs no larger one."""
+    cloud = scene(strip(0.9, 900, [1, 0, 0], (0.45, 0, 0)), strip(6, 3000, [0, 0, 1], (0, 0, -0.3)))
+    sam = make_sam(Oracle)
+    model = crops(sam)
+    model.set_cloud(cloud)
+    prompt = Prompt.click(0.02, 0.0, 0.0)
+    first = model.predict(prompt)
+    assert np.array_equal(first.masks[0], cloud.rgb[:, 0] > 0.5)
+    model.predict(prompt.with_click(0.3, 0.0, 0.0), first.mask_logits[0])
+    assert len(sam.encoded) == 1
+
+
 def test_answers_do_not_depend_on_what_was_asked_before(shelf):
     places = [(0.2, 0, 0), (0.5, 0.1, -0.5), (4.0, 0, 0), (-3.0, 0, -0.5)]
 
@@ -220,7 +233,7 @@ def test_a_mask_without_clicks(shelf):
     none = Prompt(np.empty((0, 3), np.float32), np.empty(0, bool))
     mask = np.where(shelf.rgb[:, 0] > 0.5, np.float32(5), np.float32(-5))
     model.predict(none, mask)
-    # The middle of a strip of 3 m, 98 % of it within three quarters of the radius.
+    # The strip is 3 m long: a ball of 1 m around its middle is too small.
     assert 3.8 < np.ptp(sam.encoded[0].points[:, 0]) <= 4.0
 
 
