@@ -13,7 +13,7 @@ from std_srvs.srv import SetBool, Trigger
 from seg3d_ros.frames import PoseProvider
 from seg3d_ros.lifecycle import ConfigT, ManagedNode
 from seg3d_ros.pose_source import pose_source
-from seg3d_ros.qos import MatchingSubscription
+from seg3d_ros.qos import MatchingSubscription, Past
 from seg3d_ros.rgbd_input import RgbdInput
 from seg3d_ros.sync import StampOrder
 from seg3d_ros.worker import STOP_LIMIT_S, Backlog, LatestSlot, Worker
@@ -105,11 +105,11 @@ class PerceptionNode(ManagedNode[ConfigT]):
         depth: int,
         *,
         keep_all: bool = False,
-        expect_latched: bool = False,
+        past: Past = "as offered",
     ) -> MatchingSubscription:
         """Subscribe to a topic, whatever its publishers offer, until deactivated.
 
-        ``keep_all``: lose nothing, also where the newest input wins. ``expect_latched``: see ``profile_for``.
+        ``keep_all``: lose nothing, also where the newest input wins. ``past``: see ``Past``.
         """
         subscription = MatchingSubscription(
             self,
@@ -120,7 +120,7 @@ class PerceptionNode(ManagedNode[ConfigT]):
             keep_all=keep_all or self.config.process_all,
             report=self.health.problem,
             lost=lambda count: self.health.count("messages_lost", count),
-            expect_latched=expect_latched,
+            past=past,
         )
         self._heard.append(subscription)
         return subscription

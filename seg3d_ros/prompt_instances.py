@@ -34,7 +34,7 @@ class SceneResults:
         """Begin or cease to hear; to be called from time to time."""
         asked = any(self._node.count_publishers(self._node.resolve_topic_name(topic)) for topic in self._askers)
         if asked and self._subscription is None:
-            self._subscription = self._node.listen(PointCloud2, TOPIC, self._hear, 1, expect_latched=True)
+            self._subscription = self._node.listen(PointCloud2, TOPIC, self._hear, 1, past="expected")
         elif not asked and self._subscription is not None:
             self._node.stop_listening(self._subscription)
             self.forget()

@@ -143,6 +143,7 @@ class PromptNode(PerceptionNode[PromptNodeConfig]):
             lambda message: self.run_soon(lambda: self._prompt(topic, lambda: take(message))),
             PROMPT_DEPTH,
             keep_all=True,
+            past="ignored",
         )
 
     # On the worker thread.

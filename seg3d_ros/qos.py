@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -35,6 +35,11 @@ REPEATED_WITHIN_S = 5.0
 """What comes later with the same stamp is another message: people's own often have no stamp at all."""
 
 
+Past = Literal["as offered", "expected", "ignored"]
+"""What was published before the subscription: heard if the publishers keep it, asked for also while there are none, or
+never heard, because it was meant for another moment."""
+
+
 def output_qos() -> QoSProfile:
     """Profile of results, a new one each time because rclpy writes overrides into it.
 
@@ -48,15 +53,17 @@ def output_qos() -> QoSProfile:
     )
 
 
-def profile_for(publishers: list[QoSProfile], depth: int, keep_all: bool, expect_latched: bool = False) -> QoSProfile:
+def profile_for(publishers: list[QoSProfile], depth: int, keep_all: bool, past: Past = "as offered") -> QoSProfile:
     """The strictest subscription that is compatible with every one of ``publishers``.
 
     Without publishers: what hears any live publisher (best effort), or, with ``keep_all``, what loses nothing, or, with
-    ``expect_latched``, what hears a result that is published once.
+    a ``past`` that is expected, what hears a result that is published once.
     """
-    reliable = [offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in publishers]
-    latched = [offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in publishers]
-    reliable, latched = reliable or [keep_all or expect_latched], latched or [expect_latched]
+    expected = past == "expected"
+    reliable = [offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in publishers] or [keep_all or expected]
+    latched = [offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in publishers] or [expected]
+    if past == "ignored":
+        latched = [False]
     return QoSProfile(
         depth=depth,
         history=HistoryPolicy.KEEP_ALL if keep_all else HistoryPolicy.KEEP_LAST,
@@ -90,7 +97,7 @@ class MatchingSubscription:
         keep_all: lose nothing: reliable and unbounded where the publisher lets it.
         report: called with (topic, problem or None) when compatibility changes.
         lost: called with the number of messages that the middleware reports as lost.
-        expect_latched: what is asked for while there are no publishers.
+        past: see ``Past``.
         group: callback group.
     """
 
@@ -105,7 +112,7 @@ class MatchingSubscription:
         keep_all: bool,
         report: Callable[[str, str | None], None],
         lost: Callable[[int], None],
-        expect_latched: bool = False,
+        past: Past = "as offered",
         group: CallbackGroup | None = None,
     ) -> None:
         self._node = node
@@ -116,21 +123,21 @@ class MatchingSubscription:
         self._keep_all = keep_all
         self._report = report
         self._lost = lost
-        self._expect_latched = expect_latched
+        self._past: Past = past
         self._group = group
         prefix = f"qos_overrides.{self.topic}.subscription."
         self._overridden = any(name.startswith(prefix) for name in node._parameter_overrides)
         self._heard: deque[int] = deque(maxlen=HEARD)
         self._repeats: set[int] = set()
         self._repeats_until_s = 0.0
-        self._profile = profile_for(self._offers(), depth, keep_all, expect_latched)
+        self._profile = profile_for(self._offers(), depth, keep_all, past)
         self._subscription = self._subscribe()
 
     def check(self) -> None:
         """Look at the publishers; subscribe again if another profile fits them better; report what does not fit."""
         offers = self._offers()
         if offers and not self._overridden:
-            wanted = profile_for(offers, self._depth, self._keep_all)
+            wanted = profile_for(offers, self._depth, self._keep_all, self._past)
             if (wanted.reliability, wanted.durability) != (self._profile.reliability, self._profile.durability):
                 self._node.destroy_subscription(self._subscription)
                 self._profile = wanted

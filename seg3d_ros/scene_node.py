@@ -65,7 +65,7 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
 
     def subscribe(self) -> None:
         """Hear clouds, or a camera; where they were taken if that is asked for; and what people have accepted."""
-        self.listen(PointCloud2, "accepted", self._hear_accepted, 1, expect_latched=True)
+        self.listen(PointCloud2, "accepted", self._hear_accepted, 1, past="expected")
         if self.config.input == "rgbd":
             self.poses = self.make_poses()
             self.listen_to_camera()

@@ -135,3 +135,17 @@ def test_a_warning_stands_until_it_is_lifted(health: Health, log: Log) -> None:
     assert (status.level, status.message) == (DiagnosticStatus.WARN, "memory is short")
     health.warning("model", None)
     assert health.status("/node", "active").level == DiagnosticStatus.OK
+
+
+def test_every_refused_prompt_is_said(health: Health, log: Log) -> None:
+    health.count("frames_in")
+    for _ in range(2):
+        health.refused("clicked_point: too far")
+    assert log.warnings == ["clicked_point: too far", "clicked_point: too far (2 times so far)"]
+    status = health.status("/node", "active")
+    assert (status.level, status.message) == (
+        DiagnosticStatus.WARN,
+        "2 prompts refused in 10 s: clicked_point: too far",
+    )
+    assert values(health)["prompts_refused"] == "2"
+    assert values(health)["frames_bad"] == "0"

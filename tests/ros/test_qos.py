@@ -58,6 +58,16 @@ def test_before_any_publisher() -> None:
     assert profile_for([], 1, keep_all=True).reliability == RELIABLE
 
 
+def test_what_was_published_before_is_heard_as_it_is_wanted() -> None:
+    kept = [profile(RELIABLE, LATCHED)]
+    expected = profile_for([], 1, False, "expected")
+    assert (expected.reliability, expected.durability) == (RELIABLE, LATCHED)
+    for offers in ([], kept):
+        ignored = profile_for(offers, 1, True, "ignored")
+        assert (ignored.reliability, ignored.durability) == (RELIABLE, VOLATILE)
+    assert profile_for([profile(RELIABLE, VOLATILE)], 1, False, "expected").durability == VOLATILE
+
+
 def test_outputs_are_latched_and_each_profile_is_its_own() -> None:
     ours = output_qos()
     assert (ours.reliability, ours.durability, ours.depth) == (RELIABLE, LATCHED, 1)
