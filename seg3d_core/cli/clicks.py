@@ -96,8 +96,8 @@ def _run(options: argparse.Namespace) -> int:
     sources = find_scenes(options.data)
     plan = ClickPlan(options.clicks, options.min_points, config.point_sam.up)
     evaluation = ClickEvaluation(make_prompt_model(config), plan)
-    if options.picture:
-        evaluation.show = WorstObjects(options.picture)
+    pictures = WorstObjects(options.picture) if options.picture else None
+    evaluation.show = pictures or evaluation.show
     progress = Progress(sys.stderr, len(sources), load_share=1.0)
     code = 0
     try:
@@ -106,7 +106,10 @@ def _run(options: argparse.Namespace) -> int:
         code = 130
     finally:
         progress.close()
-    return _report(evaluation, options, config, code)
+    code = _report(evaluation, options, config, code)
+    if pictures:
+        pictures.draw()
+    return code
 
 
 def _report(evaluation: Any, options: argparse.Namespace, config: Any, code: int) -> int:

@@ -26,7 +26,7 @@ _CLICK_SHARE = 0.02
 
 
 class WorstObjects:
-    """Keeps a picture of the worst object of each scene, by its overlap after the last click, up to date.
+    """Draws the worst object of each scene, by its overlap after the last click, once the scene is done.
 
     Args:
         folder: where to; a picture is called after its scene.
@@ -34,19 +34,30 @@ class WorstObjects:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._worst: dict[str, float] = {}
+        self._worst: tuple[SceneSource, Truth, int, ClickedObject] | None = None
 
     def __call__(self, source: SceneSource, truth: Truth, instance_id: int, clicked: ClickedObject) -> None:
-        """Draw the object if it is the worst of its scene until now.
+        """One more object; the scene before, if it was another, is done.
 
         Raises:
             InputError: the picture cannot be written.
         """
-        if clicked.iou[-1] >= self._worst.get(source.name, 2.0):
-            return
-        self._worst[source.name] = clicked.iou[-1]
-        path = picture_path(self._folder / "clicks.png", source.name, is_only_one=False)
-        save_clicked(path, truth, instance_id, clicked)
+        if self._worst is not None and self._worst[0] is not source:
+            self.draw()
+        if self._worst is None or clicked.iou[-1] < self._worst[3].iou[-1]:
+            self._worst = source, truth, instance_id, clicked
+
+    def draw(self) -> None:
+        """The scene is done, or will not be: draw the worst object that it had.
+
+        Raises:
+            InputError: the picture cannot be written.
+        """
+        if self._worst is not None:
+            source, truth, instance_id, clicked = self._worst
+            self._worst = None
+            path = picture_path(self._folder / "clicks.png", source.name, is_only_one=False)
+            save_clicked(path, truth, instance_id, clicked)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seg3d_core.errors import InputError
+from seg3d_core.evaluation import click_pictures
 from seg3d_core.evaluation.click_pictures import WorstObjects
 from seg3d_core.evaluation.click_records import (
     ObjectRecord,
@@ -246,8 +247,22 @@ def test_the_plot(tmp_path, suffix):
     assert path.stat().st_size > 1000
 
 
-def test_the_worst_object_of_each_scene_is_drawn(ball_model, tmp_path):
-    ids = [1, 1, 2, 2, 2, 2, 2, 2, 2, -1]
-    evaluated(ball_model(), source("x/a.npz", scene(ids)), show=WorstObjects(tmp_path / "worst"))
-    (picture,) = (tmp_path / "worst").iterdir()
-    assert picture.name == "clicks-x_a.npz.png"
+def test_the_worst_object_of_each_scene_is_drawn_once_the_scene_is_done(ball_model, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        click_pictures, "save_clicked", lambda path, truth, instance_id, clicked: drawn.append((path.name, instance_id))
+    )
+    pictures = WorstObjects(tmp_path)
+    two = scene([1, 1, 2, 2, 2, 2, 2, 2, 2, -1, 3, 3])
+    evaluated(ball_model(), source("x/a.npz", two), source("b", two), show=pictures)
+    assert drawn == [("clicks-x_a.npz.png", 2)]
+    pictures.draw()
+    pictures.draw()
+    assert drawn == [("clicks-x_a.npz.png", 2), ("clicks-b.png", 2)]
+
+
+def test_the_picture_of_an_object(ball_model, tmp_path):
+    pictures = WorstObjects(tmp_path / "worst")
+    evaluated(ball_model(), source("a", scene([1, 1, 2, 2, -1])), show=pictures)
+    pictures.draw()
+    assert (tmp_path / "worst" / "clicks-a.png").is_file()
