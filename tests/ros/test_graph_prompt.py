@@ -29,6 +29,7 @@ CLOUD, LABELS = boxes_cloud(0, spacing_m=0.02)
 TOPS = [(*((LOW[box] + HIGH[box]) / 2)[:2], HIGH[box][2]) for box in range(3)]
 """The middle of each box's top."""
 FIRST = ACCEPTED_IDS.start
+MAX_CLICKS = 6
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,7 @@ def user(shared_graph: Graph, tmp_path_factory: pytest.TempPathFactory) -> Promp
         point_sam__device="cpu",
         scene__mode="whole",
         pose_type="TransformStamped",
+        interaction__max_clicks=MAX_CLICKS,
         instances_file=tmp_path_factory.mktemp("accepted") / "mine.npz",
     )
 
@@ -227,6 +229,17 @@ def test_bad_input_is_refused_counted_and_changes_nothing(desk: PromptUser) -> N
     assert bytes(desk.masks[-1].data) == shown
     # The object in progress goes on from where it was.
     assert "candidate 2 of 3" in desk.do("next_candidate")
+
+
+def test_hundreds_of_clicks(desk: PromptUser) -> None:
+    desk.get("clicked_point", TOPS[0])
+    for number in range(200):
+        desk.ask("clicked_point", TOPS[number % 3])
+    desk.told(f"clicked_point: the object has {MAX_CLICKS} clicks, at most {MAX_CLICKS} are allowed")
+    desk.told(f"({201 - MAX_CLICKS} times so far)")
+    for _ in range(MAX_CLICKS):
+        assert desk.press("undo").success
+    assert desk.press("undo").message == "there is nothing to undo"
 
 
 def test_services_in_every_order_answer(desk: PromptUser) -> None:
