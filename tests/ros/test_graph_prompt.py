@@ -59,7 +59,7 @@ def test_a_click_selects_the_object_with_frame_and_stamp_of_its_cloud(desk: Prom
     for number, top in enumerate(TOPS, start=1):
         mask = desk.get("clicked_point", top)
         assert (mask.frame_id, mask.stamp_ns) == ("map", desk.now_s * S)
-        np.testing.assert_allclose(mask.rgb, CLOUD.rgb[rows_in(mask, CLOUD)], atol=1e-6)
+        np.testing.assert_allclose(mask.rgb, CLOUD.rgb[rows_in(mask, CLOUD)], atol=1 / 255)
         best = iou(mask, CLOUD, number == LABELS)
         assert best >= ONE_CLICK[number - 1], f"box {number}: {best:.2f}"
         desk.do("new_object")
