@@ -62,11 +62,18 @@ def test_readme_names_only_parameters_that_exist() -> None:
     assert named <= known
 
 
+def anchors(text: str) -> set[str]:
+    """What links of a Markdown file can lead to."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_links_lead_somewhere() -> None:
-    headings = re.findall(r"^#+ (.+)$", README, flags=re.MULTILINE)
-    anchors = {heading.lower().replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert target.removeprefix("#") in anchors if target.startswith("#") else (ROOT / target).exists(), target
+        path, _, anchor = target.partition("#")
+        file = ROOT / (path or "README.md")
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), target
 
 
 def readme_commands() -> list[tuple[str, list[str]]]:

@@ -18,6 +18,7 @@ from ros_graph import EVERYTHING, LATCHED, Graph
 from sensor_msgs.msg import PointCloud2
 from visualization_msgs.msg import Marker
 
+from seg3d_core.learning.clicks import next_click
 from seg3d_core.tracking.ids import ACCEPTED_IDS
 from seg3d_ros.conversions.clouds import cloud_from_message
 from seg3d_ros.conversions.pinned import instances_from_message
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.ros
 CLOUD, LABELS = boxes_cloud(0, spacing_m=0.02)
 TOPS = [(*((LOW[box] + HIGH[box]) / 2)[:2], HIGH[box][2]) for box in range(3)]
 """The middle of each box's top."""
-ONE_CLICK = [0.8, 0.75, 0.9]
+ONE_CLICK = [0.8, 0.7, 0.9]
 """IoU that the shipped network reaches with one click on each box; the low ones stand between the others."""
 FIRST = ACCEPTED_IDS.start
 MAX_CLICKS = 6
@@ -62,6 +63,19 @@ def test_a_click_selects_the_object_with_frame_and_stamp_of_its_cloud(desk: Prom
         np.testing.assert_allclose(mask.rgb, CLOUD.rgb[rows_in(mask, CLOUD)], atol=1 / 255)
         best = iou(mask, CLOUD, number == LABELS)
         assert best >= ONE_CLICK[number - 1], f"box {number}: {best:.2f}"
+        desk.do("new_object")
+
+
+def test_a_person_who_corrects_gets_each_object(desk: PromptUser) -> None:
+    for number in (1, 2, 3):
+        truth, found = number == LABELS, None
+        for _ in range(6):
+            click = next_click(CLOUD.points, truth, found)
+            topic = "clicked_point" if click.is_foreground else "clicked_point_negative"
+            found = rows_in(desk.get(topic, CLOUD.points[click.row]), CLOUD)
+            if (best := iou(desk.mask(), CLOUD, truth)) >= 0.88:
+                break
+        assert best >= 0.88, f"box {number}"
         desk.do("new_object")
 
 
