@@ -49,7 +49,8 @@ class PromptActions:
         if not self._session.busy:
             return "nothing is selected"
         self._session.clear()
-        return "nothing is selected; undo brings it back"
+        then = "undo brings it back" if self._session.undo_steps else "a newer cloud is taken"
+        return f"nothing is selected; {then}"
 
     def accept(self) -> str:
         """Keep the object in progress under its id."""

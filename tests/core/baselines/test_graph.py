@@ -177,7 +177,8 @@ def test_segmenters_are_chosen_by_name() -> None:
     segmenter = make_segmenter(SegmentConfig.build({}))
     assert isinstance(segmenter, Segmenter)
     assert isinstance(segmenter, GraphSegmenter)
-    with pytest.raises(ConfigError, match="model = 'grph': neither one of graph, point_sam_proposals, nano, small, base nor a file"):
+    message = "model = 'grph': neither one of graph, point_sam_proposals, nano, small, base nor a file"
+    with pytest.raises(ConfigError, match=message):
         make_segmenter(SegmentConfig.build({"model": "grph"}))
 
 

@@ -308,5 +308,6 @@ def test_segmenters_are_made_of_presets_and_of_files(tmp_path, nano):
     torch.save(nano.state_dict(), tmp_path / "nano.pt")
     segmenter = make_segmenter(SegmentConfig.build({"model": str(tmp_path / "nano.pt")}))
     assert isinstance(segmenter, Segment3D)
-    with pytest.raises(ConfigError, match=r"neither one of graph, nano, small, base nor a file that exists"):
+    known = "graph, point_sam_proposals, nano, small, base"
+    with pytest.raises(ConfigError, match=f"neither one of {known} nor a file that exists"):
         make_segmenter(SegmentConfig.build({"model": str(tmp_path / "gone.pt")}))
