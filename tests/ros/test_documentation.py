@@ -57,7 +57,7 @@ def test_every_parameter_is_explained() -> None:
 
 def test_readme_names_only_parameters_that_exist() -> None:
     known = {spec.name for config in NODES.values() for spec in parameter_specs(config)}
-    named = set(re.findall(r"`((?:graph|tracking|fusion|camera|interaction|point_sam|scene)\.[a-z0-9_]+)", README))
+    named = set(re.findall(r"`((?:graph|tracking|fusion|camera|interaction|point_sam|scene)(?:\.[a-z0-9_]+)+)", README))
     assert named
     assert named <= known
 
