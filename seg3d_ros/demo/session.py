@@ -25,7 +25,7 @@ from seg3d_ros.demo.scenario import Scenario, make_scenario
 QUIET_S = 3.0
 """The run is over when the source has ended and nothing new has come for this long."""
 DRAIN_LIMIT_S = 60.0
-CLICKS_PER_OBJECT = 3
+CLICKS_PER_OBJECT = 5
 
 
 @dataclass(frozen=True)
