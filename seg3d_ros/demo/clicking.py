@@ -122,8 +122,11 @@ def rows_of(part: Cloud, whole: Cloud) -> np.ndarray:
 
 
 def accepted_on(cloud: Cloud, points: Cloud, ids: np.ndarray) -> Instances:
-    """Objects given by their points, with the id of each point, as instances of ``cloud``."""
-    known = np.unique(ids)
+    """Objects given by their points, with the id of each point, as instances of ``cloud``; the latest comes first.
+
+    Where objects overlap, the point is the latest one's: it was accepted by somebody who saw the others.
+    """
+    known = np.unique(ids)[::-1]
     masks = np.array([rows_of(points.select(ids == number), cloud) for number in known]).reshape(len(known), len(cloud))
     return Instances(cloud, masks, np.ones(len(known), np.float32), known)
 
