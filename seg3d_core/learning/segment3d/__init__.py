@@ -1,0 +1,1 @@
+"""How Segment3D learns: data, losses, training."""

@@ -1,0 +1,154 @@
+"""What a step of training sees of one cloud: voxels as the network reads them, and the masks that are to be found.
+
+N points, V voxels, M masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int32, Int64, UInt8
+
+from seg3d_core.errors import InputError
+from seg3d_core.geometry.voxels import voxelize
+from seg3d_core.segment3d.proposals import Proposals
+from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelSample:
+    """One training example.
+
+    Attributes:
+        coordinates: (V, 3) floor(xyz / voxel size), each once.
+        colours: (V, 3) normalised as the network reads them; 0 is the mean colour.
+        xyz: (V, 3) the first point in each voxel, m.
+        masks: (M, V) what is to be found; they may overlap, none is empty, M may be 0.
+        name: of the frame or scene, for people.
+
+    Raises:
+        InputError: a length disagrees with ``coordinates``.
+    """
+
+    coordinates: Int32[np.ndarray, "V 3"]
+    colours: Float32[np.ndarray, "V 3"]
+    xyz: Float32[np.ndarray, "V 3"]
+    masks: Bool[np.ndarray, "M V"]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        found = {len(self.coordinates), len(self.colours), len(self.xyz), self.masks.shape[1]}
+        if len(found) > 1:
+            raise InputError(
+                f"sample {self.name} has {len(self.coordinates)} voxels, but {len(self.colours)} colours, "
+                f"{len(self.xyz)} points and masks of {self.masks.shape[1]} voxels"
+            )
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def select(self, voxels: Int64[np.ndarray, " K"], fewest_voxels: int = 1) -> VoxelSample:
+        """These voxels, in this order; masks with fewer voxels left are dropped."""
+        masks = _large(self.masks[:, voxels], fewest_voxels)
+        return VoxelSample(self.coordinates[voxels], self.colours[voxels], self.xyz[voxels], masks, self.name)
+
+
+class Targets(Protocol):
+    """Masks on the points of a cloud, however they are kept."""
+
+    def masks(self, points: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, "M K"]:
+        """Which of ``points`` (rows of the cloud) are in each mask; masks may come out empty."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTargets:
+    """Masks that do not overlap.
+
+    Attributes:
+        labels: (N,) any number for each mask, negative for none.
+    """
+
+    labels: Int32[np.ndarray, " N"]
+
+    def masks(self, points: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, "M K"]:
+        """One mask for each number among ``points``, by ascending number."""
+        labels = self.labels[points]
+        present = np.unique(labels)
+        masks: Bool[np.ndarray, "M K"] = labels == present[present >= 0, None]
+        return masks
+
+
+@dataclass(frozen=True, eq=False)
+class ProposalTargets:
+    """Masks that may overlap.
+
+    Attributes:
+        proposals: on the N points.
+    """
+
+    proposals: Proposals
+
+    def masks(self, points: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, "M K"]:
+        """All of them, in the order of the proposals."""
+        return self.proposals.masks[:, points]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCloud:
+    """A cloud to make samples of.
+
+    Attributes:
+        points: (N, 3) m, z up.
+        rgb: (N, 3) in 0..255.
+        targets: masks on the points.
+        name: of the frame or scene, for people.
+    """
+
+    points: Float32[np.ndarray, "N 3"]
+    rgb: UInt8[np.ndarray, "N 3"]
+    targets: Targets
+    name: str
+
+
+def voxel_sample(
+    points: Float32[np.ndarray, "N 3"],
+    rgb: Float32[np.ndarray, "N 3"],
+    targets: Targets,
+    rows: Int64[np.ndarray, " N"],
+    voxel_size_m: float,
+    fewest_voxels: int = 1,
+    name: str = "",
+) -> VoxelSample:
+    """Points to voxels; the first point in a voxel stands for it, its masks included, as the predictor has it.
+
+    Args:
+        points: m.
+        rgb: in 0..1.
+        targets: masks on a cloud of which the points are (or were, before they were moved) a part.
+        rows: row of each point in that cloud.
+        voxel_size_m: edge of a voxel, m.
+        fewest_voxels: masks with fewer are dropped.
+        name: of the sample.
+
+    Raises:
+        InputError: a point is not finite, or out of reach of voxel numbers.
+    """
+    # Divided first and in float32, as the predictor does: a point on a border falls into the same voxel.
+    voxels = voxelize(points / np.float32(voxel_size_m), 1.0)
+    first = voxels.first_point
+    masks = _large(targets.masks(rows[first]), fewest_voxels)
+    return VoxelSample(voxels.coordinates, normalised(rgb[first]), points[first], masks, name)
+
+
+def normalised(rgb: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
+    """Colours (0..1) as networks are trained with them."""
+    mean, deviation = (np.array(values, np.float32) for values in COLOUR_STATISTICS["imagenet"])
+    scaled: Float32[np.ndarray, "N 3"] = (rgb - mean) / deviation
+    return scaled
+
+
+def _large(masks: Bool[np.ndarray, "M V"], fewest_voxels: int) -> Bool[np.ndarray, "K V"]:
+    return masks[masks.sum(axis=1) >= max(1, fewest_voxels)]
