@@ -59,7 +59,12 @@ class Targets(Protocol):
     """Masks on the points of a cloud, however they are kept."""
 
     def masks(self, points: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, "M K"]:
-        """Which of ``points`` (rows of the cloud) are in each mask; masks may come out empty."""
+        """Which of ``points`` (distinct rows of the cloud) are in each mask; masks may come out empty."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, B."""
         ...
 
 
@@ -80,6 +85,11 @@ class LabelTargets:
         masks: Bool[np.ndarray, "M K"] = labels == present[present >= 0, None]
         return masks
 
+    @property
+    def nbytes(self) -> int:
+        """Memory, B."""
+        return self.labels.nbytes
+
 
 @dataclass(frozen=True, eq=False)
 class ProposalTargets:
@@ -93,7 +103,19 @@ class ProposalTargets:
 
     def masks(self, points: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, "M K"]:
         """All of them, in the order of the proposals."""
-        return self.proposals.masks[:, points]
+        found = self.proposals
+        place = np.full(found.num_rows, -1, np.int64)
+        place[points] = np.arange(len(points))
+        columns, owners = place[found.members], np.repeat(np.arange(len(found)), found.sizes)
+        chosen = columns >= 0
+        masks = np.zeros((len(found), len(points)), np.bool_)
+        masks[owners[chosen], columns[chosen]] = True
+        return masks
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, B."""
+        return self.proposals.members.nbytes + self.proposals.offsets.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +133,11 @@ class TrainingCloud:
     rgb: UInt8[np.ndarray, "N 3"]
     targets: Targets
     name: str
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, B."""
+        return self.points.nbytes + self.rgb.nbytes + self.targets.nbytes
 
 
 def voxel_sample(
@@ -141,6 +168,19 @@ def voxel_sample(
     first = voxels.first_point
     masks = _large(targets.masks(rows[first]), fewest_voxels)
     return VoxelSample(voxels.coordinates, normalised(rgb[first]), points[first], masks, name)
+
+
+def cut_around(rng: np.random.Generator, sample: VoxelSample, most: int, fewest_voxels: int = 1) -> VoxelSample:
+    """The ``most`` voxels that are nearest to a random one, across the floor; all where there are no more.
+
+    The place is on one of the masks where there are any. Masks with fewer than ``fewest_voxels`` left are dropped.
+    """
+    if len(sample) <= most:
+        return sample
+    places = np.flatnonzero(sample.masks.any(axis=0))
+    place = int(rng.choice(places)) if len(places) else int(rng.integers(len(sample)))
+    across = np.abs(sample.coordinates[:, :2] - sample.coordinates[place, :2]).max(axis=1)
+    return sample.select(np.sort(np.argpartition(across, most)[:most]), fewest_voxels)
 
 
 def normalised(rgb: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:

@@ -1,0 +1,119 @@
+"""Training targets of the second stage: what a network of the first is confident of, on whole scenes.
+
+Section 6 of the method; the rules are ``config.POSTPROCESS_RULES["pseudo_masks"]``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seg3d_core.config import Segment3DSettings
+from seg3d_core.data.scenes import SceneFolder
+from seg3d_core.errors import InputError
+from seg3d_core.evaluation.progress import Stream
+from seg3d_core.learning.progress import StepProgress
+from seg3d_core.learning.segment3d.lifting import upright
+from seg3d_core.learning.segment3d.pseudo_files import PseudoMasks, made_by, write_pseudo_masks
+from seg3d_core.segment3d.predictor import Segment3D
+from seg3d_core.segment3d.proposals import Proposals
+from seg3d_core.types import Cloud
+
+_LOGGER = logging.getLogger(__name__)
+
+QUERIES = 150
+"""That look for masks of a whole scene."""
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What became of the scenes.
+
+    Attributes:
+        labelled: now.
+        kept: had been labelled before.
+        failed: name of each scene that could not be labelled, and why.
+        masks: that were found now.
+    """
+
+    labelled: int
+    kept: int
+    failed: tuple[tuple[str, str], ...]
+    masks: int
+
+
+def labelling_settings(settings: Segment3DSettings) -> Segment3DSettings:
+    """``settings`` with the rules of pseudo masks, and the number of queries of the method where they name none."""
+    changes = {"postprocess": "pseudo_masks", "num_queries": settings.num_queries or QUERIES}
+    return settings.model_copy(update=changes)
+
+
+def confident_masks(model: Segment3D, cloud: Cloud) -> Proposals:
+    """Masks on the points of ``cloud`` (z up), best score first; they may overlap.
+
+    Args:
+        model: with ``labelling_settings``.
+        cloud: of a whole scene.
+
+    Raises:
+        InputError: see ``Segment3D.segment``.
+    """
+    found = model.segment(cloud)
+    return Proposals.from_masks(found.masks, found.scores)
+
+
+def label_scenes(
+    scenes: Sequence[SceneFolder], model: Segment3D, name: str, source: str, stream: Stream | None = None
+) -> LabelReport:
+    """Write pseudo/``name``.npz of every scene that has none; a scene that cannot be read is said, counted, left out.
+
+    Can be stopped at any time and called again. Several processes may share the scenes among them.
+
+    Args:
+        scenes: to label.
+        model: with ``labelling_settings``.
+        name: of the masks.
+        source: says which weights and settings the model has; written to each file.
+        stream: for progress; standard error unless given.
+
+    Raises:
+        InputError: a scene has masks of that name from another source, or the disk is full.
+    """
+    missing = _missing(scenes, name, source)
+    progress = StepProgress(stream or sys.stderr, "scenes")
+    masks, failed = 0, []
+    for number, scene in enumerate(missing, start=1):
+        try:
+            found = _masks_of(scene, model)
+        except InputError as error:
+            failed.append((scene.name, str(error)))
+            progress.say(f"{scene.name} is left out: {error}")
+        else:
+            cloud, proposals = found
+            write_pseudo_masks(scene.pseudo_path(name), PseudoMasks(proposals, source), cloud)
+            masks += len(proposals)
+        progress.tell(number, len(missing), f"{masks} masks, {len(failed)} scenes failed")
+    return LabelReport(len(missing) - len(failed), len(scenes) - len(missing), tuple(failed), masks)
+
+
+def _masks_of(scene: SceneFolder, model: Segment3D) -> tuple[Cloud, Proposals]:
+    cloud = scene.cloud().cloud
+    return cloud, confident_masks(model, replace(cloud, points=upright(cloud.points, scene.up), normals=None))
+
+
+def _missing(scenes: Sequence[SceneFolder], name: str, source: str) -> list[SceneFolder]:
+    """Scenes without masks of that name.
+
+    Raises:
+        InputError: some were found by something else: two teachers must not be mixed.
+    """
+    missing = []
+    for scene in scenes:
+        path = scene.pseudo_path(name)
+        if not path.is_file():
+            missing.append(scene)
+        elif (before := made_by(path)) != source:
+            raise InputError(f"{path} was made by {before}, not by {source}: take another name, or delete it")
+    return missing
