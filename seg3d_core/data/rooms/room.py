@@ -113,6 +113,13 @@ class Room:
         Returns:
             The frame (depth along the optical axis, 0 where no ray hits) and the instance image (``IGNORE`` there).
         """
+        frame, triangles = self.view(camera, T_world_camera, stamp_ns, frame_id)
+        return frame, np.where(triangles == IGNORE, np.int32(IGNORE), self.triangle_instance[triangles])
+
+    def view(
+        self, camera: Camera, T_world_camera: Float64[np.ndarray, "4 4"], stamp_ns: int, frame_id: str = "map"
+    ) -> tuple[RgbdFrame, Int32[np.ndarray, "H W"]]:
+        """As ``render``, with the row of the triangle that each pixel shows in place of its instance."""
         directions = camera.rays().reshape(-1, 3) @ T_world_camera[:3, :3].T.astype(np.float32)
         starts = np.broadcast_to(T_world_camera[:3, 3].astype(np.float32), directions.shape)
         # Rays have z = 1 in the camera frame, so the ray parameter is the depth.
@@ -124,10 +131,9 @@ class Room:
         depth_m = np.where(is_hit, hits.distance, np.float32(0))
         triangles = np.where(is_hit, hits.triangle.astype(np.int32), np.int32(IGNORE))
         rgb = self._colours(triangles, starts + directions * depth_m[:, None], hits.uv)
-        instances = np.where(is_hit, self.triangle_instance[triangles], np.int32(IGNORE))
         shape = (camera.height, camera.width)
         frame = RgbdFrame(depth_m.reshape(shape), camera, rgb.reshape(*shape, 3), T_world_camera, frame_id, stamp_ns)
-        return frame, instances.reshape(shape)
+        return frame, triangles.reshape(shape)
 
     def _colours(
         self,
