@@ -136,6 +136,10 @@ class Segment3DConfig(Config):
     farthest_point_ties: FarthestPointTies = Field(
         "released", description="Queries stand on the farthest voxels: which of equally far ones is taken."
     )
+    query_content: Literal["zeros", "mask_features"] = Field(
+        "zeros",
+        description="What queries start as: nothing, as published, or the mask features of the voxels they stand on.",
+    )
     training_keys: tuple[_Keys, ...] = Field(
         (200, 800, 3200, 12_800),
         min_length=4,
@@ -213,6 +217,8 @@ class PostprocessConfig(Config):
 
 POSTPROCESS_RULES = {
     "released": PostprocessConfig.build({"scores": "constant"}),
+    "ranked": PostprocessConfig.build({}),
+    "raw": PostprocessConfig.build({"split": "off", "smooth": False}),
     "pseudo_masks": PostprocessConfig.build(
         {"min_score": 0.6, "keep_fraction": 1.0, "max_instances": 150, "smooth": False}
     ),
@@ -221,8 +227,9 @@ POSTPROCESS_RULES = {
         {"min_score": 0.2, "keep_fraction": 1.0, "max_iou": 0.5, "max_containment": 0.9, "exclusive": True}
     ),
 }
-"""Named rules: the released evaluation, the released training targets of the second stage, what the paper says, and one
-instance for every thing and every point.
+"""Named rules: the released evaluation (also with the scores that it computes and then drops, and without any
+post-processing), the released training targets of the second stage, what the paper says, and one instance for every
+thing and every point.
 
 The paper names no threshold of confidence; 0.6 is the released one. Robots get 0.2, that of the released demo.
 """
@@ -273,10 +280,11 @@ class Segment3DSettings(Config):
     score_threshold: float = Field(
         0.0, ge=0, le=1, description="Instances need a confidence above this; 0: what the rules ask for."
     )
-    postprocess: Literal["robot", "released", "paper", "pseudo_masks"] = Field(
+    postprocess: Literal["robot", "released", "ranked", "raw", "paper", "pseudo_masks"] = Field(
         "robot",
         description="Rules that make instances of masks: robot (no duplicates, no overlap, score above 0.2), released "
-        "(the evaluation of the released code), paper, or pseudo_masks (training targets).",
+        "(the evaluation of the released code; every score is 1), ranked (the same with scores), raw (the same without "
+        "clusters and superpoints), paper, or pseudo_masks (training targets).",
     )
     colours: Literal["imagenet", "scannet"] = Field(
         "imagenet", description="Statistics that colours are normalised with: those of training, or of the first demo."

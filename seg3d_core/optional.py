@@ -1,4 +1,4 @@
-"""Modules of ours that need PyTorch, which not every installation has."""
+"""Libraries that not every installation has: PyTorch, and those that only some commands need."""
 
 from __future__ import annotations
 
@@ -26,3 +26,22 @@ def import_with_torch(module: str, what: str) -> Any:
         if error.name != "torch":
             raise
         raise ConfigError(f"{what} needs PyTorch, which is not installed: {INSTALL_TORCH}") from error
+
+
+def import_optional(module: str, what: str, package: str) -> Any:
+    """Import ``module`` of somebody else.
+
+    Args:
+        module: full name.
+        what: that cannot be had without it, for the message.
+        package: as pip installs it.
+
+    Raises:
+        ConfigError: it is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise ConfigError(f"{what} needs {package}, which is not installed: python -m pip install {package}") from error

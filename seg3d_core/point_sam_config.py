@@ -12,12 +12,23 @@ from seg3d_core.config_base import Config, FarthestPointTies
 class PointSamConfig(Config):
     """Widths and depths of a Point-SAM network; the defaults are those of the released checkpoint (Large)."""
 
+    tokenizer: Literal["neighbours", "voronoi"] = Field(
+        "neighbours",
+        description="Patches of a cloud: each centre's nearest neighbours (v1 of the paper, the released weights), or "
+        "Voronoi cells (v2, of which no weights were released).",
+    )
     patches: int = Field(512, ge=3, le=16_384, description="Patches of a cloud; free to change at any time.")
     patch_size: int = Field(64, ge=1, le=4096, description="Points of a patch; free to change at any time.")
     patch_hidden_channels: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]] = Field(
         (128, 512),
         description="Hidden channels of the PointNets that describe patches, before and after each point is told about "
         "its patch.",
+    )
+    cell_channels: int = Field(
+        256, ge=1, le=4096, description="Hidden channels of what describes Voronoi cells; else unused."
+    )
+    cell_mask_channels: int = Field(
+        1024, ge=1, le=8192, description="Hidden channels of what describes masks of Voronoi cells; else unused."
     )
     patch_channels: int = Field(512, ge=1, le=4096, description="Features of a patch before the transformer.")
     blocks: Literal["gated", "plain"] = Field(
@@ -62,21 +73,30 @@ def _gated(dim: int, depth: int) -> PointSamConfig:
     )
 
 
-POINT_SAM_PRESETS = {
+_NANO = PointSamConfig.build(
     # Heads of 64 channels in the encoder and 8 heads in the decoder, as config_of supposes of any checkpoint.
-    "nano": PointSamConfig.build(
-        {
-            "patch_hidden_channels": (32, 64),
-            "patch_channels": 128,
-            "encoder_dim": 192,
-            "encoder_depth": 5,
-            "encoder_heads": 3,
-            "encoder_feedforward_dim": 512,
-            "hidden_dim": 128,
-            "decoder_feedforward_dim": 512,
-            "iou_hidden_dim": 128,
-        }
-    ),
+    {
+        "patch_hidden_channels": (32, 64),
+        "patch_channels": 128,
+        "encoder_dim": 192,
+        "encoder_depth": 5,
+        "encoder_heads": 3,
+        "encoder_feedforward_dim": 512,
+        "hidden_dim": 128,
+        "decoder_feedforward_dim": 512,
+        "iou_hidden_dim": 128,
+    }
+)
+
+
+def _with_cells(config: PointSamConfig, **channels: int) -> PointSamConfig:
+    """The same network with Voronoi cells, as many as the authors' configuration has."""
+    own = {name: value for name, value in config.model_dump().items() if name != "patch_hidden_channels"}
+    return PointSamConfig.build({**own, "tokenizer": "voronoi", "patches": 1024, **channels})
+
+
+POINT_SAM_PRESETS = {
+    "nano": _NANO,
     "tiny": _gated(192, 12),
     "small": _gated(384, 12),
     "base": _gated(768, 12),
@@ -84,9 +104,11 @@ POINT_SAM_PRESETS = {
     "giant": PointSamConfig.build(
         {"blocks": "plain", "encoder_dim": 1408, "encoder_depth": 40, "encoder_feedforward_dim": 6144}
     ),
+    "nano_voronoi": _with_cells(_NANO, cell_channels=64, cell_mask_channels=128),
+    "large_voronoi": _with_cells(PointSamConfig.build({})),
 }
-"""Networks of one family: nano is for the CPU of a robot, large is the released one; base and giant are the authors'
-others, whose weights are not."""
+"""Networks of one family: nano is for the CPU of a robot, large is the released one; base, giant and large_voronoi are
+the authors' others, whose weights are not."""
 
 
 class PointSamSettings(Config):
@@ -117,15 +139,19 @@ class PointSamSettings(Config):
 
 _PATCHES_BY_POINTS = ((30_000, (512, 64)), (100_000, (1024, 128)))
 _PATCHES_OF_MANY = (2048, 256)
+_CELLS, _CELLS_OF_MANY = 1024, 2048
 
 
-def patches_for(points: int, settings: PointSamSettings) -> tuple[int, int]:
+def patches_for(points: int, settings: PointSamSettings, tokenizer: str = "neighbours") -> tuple[int, int]:
     """Number and size of patches for a cloud of so many points, never more than there are.
 
     Up to 30,000 points as in training (512 of 64), up to 100,000 as in the released demo (1024 of 128), then as the
-    authors advise (2048 of 256). Points per patch times patches is what encoding and mask prompts cost.
+    authors advise (2048 of 256). Points per patch times patches is what encoding and mask prompts cost. Voronoi cells,
+    whose size is what it is: 1024 as in training up to 100,000 points, then 2048.
     """
     patches, size = next((chosen for most, chosen in _PATCHES_BY_POINTS if points <= most), _PATCHES_OF_MANY)
+    if tokenizer == "voronoi":
+        patches = _CELLS_OF_MANY if (patches, size) == _PATCHES_OF_MANY else _CELLS
     return min(settings.patches or patches, points), min(settings.patch_size or size, points)
 
 
@@ -165,7 +191,7 @@ PromptModelName = Annotated[
     Field(
         min_length=1,
         description="nano (small, comes with the package), a file of Point-SAM weights, or tiny, small, base, large, "
-        "giant (random weights, for trying out speed).",
+        "giant, nano_voronoi, large_voronoi (random weights, for trying out speed).",
     ),
 ]
 """Which Point-SAM network."""

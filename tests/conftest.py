@@ -24,6 +24,7 @@ OPTIONAL = {
     "seg3d_core.checkpoints": "torch",
     "seg3d_core.devices": "torch",
     "seg3d_core.learning.point_sam": "torch",
+    "seg3d_core.learning.segment3d": "torch",
     "seg3d_core.point_ops": "torch",
     "seg3d_core.point_sam": "torch",
     "seg3d_core.segment3d": "torch",

@@ -104,7 +104,7 @@ def measure(plan: Plan, points: int) -> Measurement:
     memory = peak_bytes(partial(_timed, model, cloud), model.device)
     runs = [_timed(model, cloud) for _ in range(plan.repeats)]
     stages = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    operations = Operations(model.config, points, *patches_for(points, settings))
+    operations = Operations(model.config, points, *patches_for(points, settings, model.config.tokenizer))
     gflop = operations.stages()
     return Measurement(
         stage_ms={name: stages[name] for name in (*STAGES, "other", *CLICKS)},

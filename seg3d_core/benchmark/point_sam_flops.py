@@ -28,9 +28,11 @@ class Operations:
     def stages(self) -> dict[str, float]:
         """Billions of operations of each stage: a cloud, its first click, and a second one with the mask before."""
         first, second = self._decoder(clicks=1, masks=MASK_TOKENS - 1), self._decoder(clicks=2, masks=1)
-        masked = self._pointnet(_CHANNELS_OF_MASKED - 3, self.config.hidden_dim)
+        cells = self.config.tokenizer == "voronoi"
+        masked = self._mask_of_cells() if cells else self._pointnet(_CHANNELS_OF_MASKED - 3, self.config.hidden_dim)
+        coloured = self._cells() if cells else self._pointnet(_CHANNELS_OF_COLOURED, self.config.patch_channels)
         weights = {
-            "patches": self._pointnet(_CHANNELS_OF_COLOURED, self.config.patch_channels),
+            "patches": coloured,
             "transformer": self._transformer(),
             "click": first,
             "click with mask": second + masked,
@@ -41,6 +43,14 @@ class Operations:
         of_point, of_patch = self.config.patch_hidden_channels
         member = channels * of_point + of_point**2 + of_point * of_patch + of_patch * out
         return self.patches * (self.patch_size * member + of_point * of_patch)
+
+    def _cells(self) -> int:
+        dim, blocks = self.config.cell_channels, 3 * 2 * self.config.cell_channels**2
+        return self.points * (7 * dim + blocks) + self.patches * (blocks + dim * self.config.patch_channels)
+
+    def _mask_of_cells(self) -> int:
+        dim = self.config.cell_mask_channels
+        return self.points * 4 * dim + self.patches * (4 * dim**2 + dim * self.config.hidden_dim)
 
     def _transformer(self) -> int:
         config, dim = self.config, self.config.encoder_dim

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,28 @@ with the best validation (best.safetensors) and the last ones (last.safetensors)
 
 The same command goes on where it was interrupted, and ends as if it had not been: one Ctrl-C finishes the step and
 saves.
+"""
 
+_POINT_SAM = """
 example:
   seg3d train point-sam --config training/point_sam_nano.yaml --folder runs/nano --set steps=2000
+"""
+
+_STAGE_1 = """
+Stage 1 learns from masks of single RGB-D images (seg3d label frames), no label of any person among them.
+
+examples:
+  seg3d train stage1 --config training/segment3d_nano_stage1.yaml --folder runs/stage1 \\
+      --set scenes=[data/rooms] --set held_out=[data/held_out]
+  torchrun --nproc-per-node 8 -m seg3d_core train stage1 --config ... --folder ...
+"""
+
+_STAGE_2 = """
+Stage 2 learns from what stage 1 is sure of on whole scenes (seg3d label scenes), and starts from its weights.
+
+example:
+  seg3d train stage2 --config training/segment3d_nano_stage2.yaml --folder runs/stage2 \\
+      --set start_from=runs/stage1/best.safetensors --set scenes=[data/rooms] --set held_out=[data/held_out]
 """
 
 
@@ -24,26 +44,54 @@ def add(commands: Any) -> None:
     """Describe the command to argparse."""
     train = commands.add_parser("train", help="train a network")
     what = train.add_subparsers(title="what", dest="what", required=True)
-    command = what.add_parser(
-        "point-sam",
-        help="a network that answers clicks, from synthetic rooms",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    clicks = _command(what, "point-sam", "a network that answers clicks, from synthetic rooms", _POINT_SAM)
+    add_settings(clicks, _point_sam_config, "steps=2000")
+    clicks.set_defaults(run=_run_point_sam)
+    for stage, sentence, examples in (
+        (1, "a network that segments scenes, from masks of RGB-D images", _STAGE_1),
+        (2, "the same, from what it is sure of on whole scenes", _STAGE_2),
+    ):
+        command = _command(what, f"stage{stage}", sentence, examples)
+        add_settings(command, _segment3d_config, "steps=2000")
+        command.set_defaults(run=_run_segment3d, stage=stage)
+
+
+def _command(what: Any, name: str, sentence: str, examples: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = what.add_parser(
+        name, help=sentence, description=_HELP + examples, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.add_argument("--folder", type=Path, required=True, help="where everything lands")
-    add_settings(command, _config_class, "steps=2000")
-    command.set_defaults(run=_run_point_sam)
+    return command
 
 
-def _config_class() -> Any:
+def _point_sam_config() -> Any:
     from seg3d_core.learning.point_sam.settings import PointSamTrainingConfig
 
     return PointSamTrainingConfig
+
+
+def _segment3d_config() -> Any:
+    from seg3d_core.learning.segment3d.settings import Segment3DTrainingConfig
+
+    return Segment3DTrainingConfig
 
 
 def _run_point_sam(options: argparse.Namespace) -> int:
     from seg3d_core.optional import import_with_torch
 
     recipe = import_with_torch("seg3d_core.learning.point_sam.recipe", "training")
-    config = settings_of(options, _config_class())
+    config = settings_of(options, _point_sam_config())
+    return 0 if recipe.train(config, options.folder) else 130
+
+
+def _run_segment3d(options: argparse.Namespace) -> int:
+    from seg3d_core.errors import ConfigError
+    from seg3d_core.optional import import_optional, import_with_torch
+
+    import_with_torch("torch", "training")
+    import_optional("lightning_fabric", "training", "lightning-fabric")
+    recipe = importlib.import_module("seg3d_core.learning.segment3d.recipe")
+    config = settings_of(options, _segment3d_config())
+    if config.stage != options.stage:
+        raise ConfigError(f"stage = {config.stage}: these settings are not of stage {options.stage}")
     return 0 if recipe.train(config, options.folder) else 130

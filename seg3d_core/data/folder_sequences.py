@@ -48,8 +48,8 @@ def open_plain(path: Path) -> RecordedSequence:
             "has one intrinsics.txt for both, register depth to colour first"
         )
     camera = Camera(width, height, read_intrinsics(path / "intrinsics.txt"))
-    frames, skipped = _frames(path, colour, depth, _stamps(path, list(depth)))
-    return RecordedSequence(path, "plain", camera, colour_size, frames, up=_up(path), skipped=skipped)
+    frames, left_out = _frames(path, colour, depth, _stamps(path, list(depth)))
+    return RecordedSequence(path, "plain", camera, colour_size, frames, up=_up(path), left_out=left_out)
 
 
 def open_scannet(path: Path) -> RecordedSequence:
@@ -65,8 +65,8 @@ def open_scannet(path: Path) -> RecordedSequence:
     camera = Camera(width, height, read_intrinsics(path / "intrinsic" / "intrinsic_depth.txt"))
     colour_camera = Camera(*colour_size, read_intrinsics(path / "intrinsic" / "intrinsic_color.txt"))
     _check_same_view(path, camera, colour_camera.resized(width, height))
-    frames, skipped = _frames(path, colour, depth, _stamps(path, list(depth)))
-    return RecordedSequence(path, "scannet", camera, colour_size, frames, up=_up(path), skipped=skipped)
+    frames, left_out = _frames(path, colour, depth, _stamps(path, list(depth)))
+    return RecordedSequence(path, "scannet", camera, colour_size, frames, up=_up(path), left_out=left_out)
 
 
 def _refuse_raw_pair(path: Path) -> None:
@@ -104,24 +104,24 @@ def _check_same_view(path: Path, depth: Camera, colour: Camera) -> None:
 
 def _frames(
     path: Path, colour: dict[str, Path], depth: dict[str, Path], stamps: dict[str, int]
-) -> tuple[tuple[FrameFiles, ...], int]:
-    """All frames with a pose, and how many have none (inf or NaN: tracking was lost there)."""
+) -> tuple[tuple[FrameFiles, ...], tuple[tuple[str, str], ...]]:
+    """All frames with a pose, and which have none (inf or NaN: tracking was lost there)."""
     poses = numbered_files(path / "pose", (".txt",))
     for names, folder in ((colour, "color"), (poses, "pose")):
         missing = [stem for stem in depth if stem not in names]
         if missing:
             raise InputError(f"{path}: {len(missing)} of {len(depth)} depth images have no {folder} file: {missing[0]}")
-    frames = []
+    frames, left_out = [], []
     for stem, file in depth.items():
         T_world_camera = read_matrix(poses[stem], 4, 4)
         if not np.isfinite(T_world_camera).all():
+            left_out.append((stem, "no pose: it holds inf or NaN, tracking was lost"))
             continue
         check_rigid(T_world_camera, str(poses[stem]))
         frames.append(FrameFiles(colour[stem], file, T_world_camera, stamps[stem]))
-    skipped = len(depth) - len(frames)
-    if skipped:
-        logger.warning("%s: %d of %d frames have no pose and are skipped", path, skipped, len(depth))
-    return tuple(frames), skipped
+    if left_out:
+        logger.warning("%s: %d of %d frames have no pose and are skipped", path, len(left_out), len(depth))
+    return tuple(frames), tuple(left_out)
 
 
 def _stamps(path: Path, stems: list[str]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ class RecordedSequence:
         colour_size: width and height of the colour files, px.
         units_per_m: depth image steps per metre (1000: millimetres).
         up: unit vector against gravity in the world frame.
-        skipped: frames of the recording left out because they have no pose or no partner image.
+        left_out: name and reason of each frame of the recording that is not among them: no pose, no partner image.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class RecordedSequence:
     frames: tuple[FrameFiles, ...]
     units_per_m: float = 1000.0
     up: Float64[np.ndarray, " 3"] = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
-    skipped: int = 0
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.frames:
@@ -66,6 +66,11 @@ class RecordedSequence:
         return len(self.frames)
 
     @property
+    def skipped(self) -> int:
+        """How many frames of the recording were left out."""
+        return len(self.left_out)
+
+    @property
     def stamps_ns(self) -> Int64[np.ndarray, " F"]:
         """Time of each frame, increasing."""
         return np.array([frame.stamp_ns for frame in self.frames], np.int64)
@@ -77,16 +82,20 @@ class RecordedSequence:
             InputError: an image is missing, damaged, or of another size than the sequence's.
             IndexError: there is no such frame.
         """
-        files = self.frames[index]
+        files, seen = self.frames[index], self.depth_frame(index)
         size = image_size(files.colour)
         if size != self.colour_size:
             width, height = self.colour_size
             raise InputError(f"{files.colour}: {size[0]}x{size[1]} px, the sequence has {width}x{height} px")
-        return RgbdFrame(
-            read_depth_m(files.depth, self.units_per_m),
-            self.camera,
-            read_rgb(files.colour, self.camera.width, self.camera.height),
-            files.T_world_camera,
-            "map",
-            files.stamp_ns,
-        )
+        return replace(seen, rgb=read_rgb(files.colour, self.camera.width, self.camera.height))
+
+    def depth_frame(self, index: int) -> RgbdFrame:
+        """Frame ``index`` without colour: what is quick to read.
+
+        Raises:
+            InputError: the depth image is missing, damaged, or of another size than the sequence's.
+            IndexError: there is no such frame.
+        """
+        files = self.frames[index]
+        depth_m = read_depth_m(files.depth, self.units_per_m)
+        return RgbdFrame(depth_m, self.camera, None, files.T_world_camera, "map", files.stamp_ns)

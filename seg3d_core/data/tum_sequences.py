@@ -40,20 +40,24 @@ def open_tum(path: Path) -> RecordedSequence:
     colour, colour_ns = _listed(path / "rgb.txt")
     depth, depth_ns = _listed(path / "depth.txt")
     stamps, poses = _read_poses(path / "groundtruth.txt")
-    frames = []
-    for i, k in pair(depth_ns, colour_ns, MAX_PAIR_GAP_NS):
-        T_world_camera = _pose_at(int(depth_ns[i]), stamps, poses)
-        if T_world_camera is not None:
-            frames.append(FrameFiles(path / colour[k], path / depth[i], T_world_camera, int(depth_ns[i])))
-    skipped = len(depth) - len(frames)
-    if skipped:
-        logger.warning("%s: %d of %d depth images have no colour image or pose", path, skipped, len(depth))
+    frames, left_out = [], []
+    partners = dict(pair(depth_ns, colour_ns, MAX_PAIR_GAP_NS))
+    for i, stamp in enumerate(depth_ns.tolist()):
+        T_world_camera = _pose_at(stamp, stamps, poses)
+        if i not in partners:
+            left_out.append((depth[i], f"no colour image within {MAX_PAIR_GAP_NS / 1e6:g} ms"))
+        elif T_world_camera is None:
+            left_out.append((depth[i], f"no pose: tracking has a gap of more than {MAX_POSE_GAP_NS / 1e6:g} ms there"))
+        else:
+            frames.append(FrameFiles(path / colour[partners[i]], path / depth[i], T_world_camera, stamp))
+    if left_out:
+        logger.warning("%s: %d of %d depth images have no colour image or pose", path, len(left_out), len(depth))
     if not frames:
         raise InputError(f"{path}: none of {len(depth)} depth images has a colour image within 20 ms and a pose")
     size = image_size(frames[0].depth)
     camera = _camera(path, size)
     return RecordedSequence(
-        path, "tum", camera, image_size(frames[0].colour), tuple(frames), UNITS_PER_M, skipped=skipped
+        path, "tum", camera, image_size(frames[0].colour), tuple(frames), UNITS_PER_M, left_out=tuple(left_out)
     )
 
 

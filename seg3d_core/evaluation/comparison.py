@@ -1,7 +1,8 @@
-"""The picture of a result beside the truth."""
+"""The picture of results beside the truth."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +23,26 @@ def picture_path(picture: Path, name: str, is_only_one: bool) -> Path:
 
 
 def save_comparison(
-    path: Path, truth: Truth, instances: Instances, up: tuple[float, float, float] | None = None
+    path: Path, truth: Truth, found: Mapping[str, Instances], up: tuple[float, float, float] | None = None
 ) -> None:
-    """Draw colours, truth and result of a scene; an object has the same colour in both where it was found.
+    """Draw colours, truth and results of a scene; an object has the same colour in all where it was found.
+
+    Args:
+        path: of the picture.
+        truth: the scene.
+        found: results by name of the model; at least one.
+        up: away from the floor; None: as the scene knows.
 
     Raises:
         InputError: the file cannot be written, or ``up`` has no direction.
     """
     ids = truth.labelled.instance_id
     shown = np.where(np.isin(ids, list(truth.background)) | (ids < 0), 0, ids).astype(np.int32)
-    found = _point_ids(instances, matched_ids(truth, instances))
     objects = len(np.unique(shown[shown > 0]))
-    columns = [
-        Column("colour"),
-        Column(f"truth: {objects} objects", shown),
-        Column(f"result: {len(instances)} masks", found),
-    ]
+    columns = [Column("colour"), Column(f"truth: {objects} objects", shown)]
+    for name, instances in found.items():
+        caption = f"{name if len(found) > 1 else 'result'}: {len(instances)} masks"
+        columns.append(Column(caption, _point_ids(instances, matched_ids(truth, instances))))
     save_png(path, side_by_side(truth.labelled.cloud, columns, truth.up if up is None else up))
 
 

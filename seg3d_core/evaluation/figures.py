@@ -43,6 +43,7 @@ class Row:
         found: masks that the protocol counts, of the sizes in question.
         all_sizes: figures of all objects.
         by_size: the same for each of ``SIZES``.
+        peak_bytes: of memory, on the scene that took most; None where it was not measured.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Row:
     found: int
     all_sizes: ApResult
     by_size: dict[str, tuple[int, ApResult]]
+    peak_bytes: int | None = None
 
 
 def make_row(name: str, records: Sequence[SceneRecord], protocol: ApProtocol, background: Background) -> Row:
@@ -66,7 +68,17 @@ def make_row(name: str, records: Sequence[SceneRecord], protocol: ApProtocol, ba
             label: (_found(overlaps, protocol, sizes), average_precision(overlaps, protocol, sizes))
             for label, sizes in SIZES.items()
         },
+        max((record.peak_bytes for record in records if record.peak_bytes is not None), default=None),
     )
+
+
+def ap_over_overlap(records: Sequence[SceneRecord], background: Background, ranked: bool) -> dict[float, float]:
+    """Average precision at each overlap from 0.25 to 0.95, ranked by score or with all scores equal."""
+    overlaps = [judged(record, background) for record in records]
+    return {
+        percent / 100: average_precision(overlaps, ApProtocol((percent / 100,), ranked=ranked)).ap
+        for percent in range(25, 100, 5)
+    }
 
 
 def judged(record: SceneRecord, background: Background) -> Overlaps:
@@ -90,6 +102,7 @@ def row_to_json(row: Row) -> dict[str, Any]:
         "name": row.name,
         "points": row.points,
         "seconds": round(row.seconds, 4),
+        "peak_bytes": row.peak_bytes,
         **_figures(row.found, row.all_sizes),
         "by_size": {label: _figures(*entry) for label, entry in row.by_size.items()},
     }

@@ -25,6 +25,7 @@ class SceneRecord:
         seconds: that the segmenter took.
         overlaps: of masks with all instances of the truth, background included.
         is_background: (G,) which of these are no objects.
+        peak_bytes: memory that the segmenter took beyond model and cloud; None where it was not measured.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SceneRecord:
     seconds: float
     overlaps: Overlaps
     is_background: Bool[np.ndarray, " G"]
+    peak_bytes: int | None = None
 
     @classmethod
     def of(cls, name: str, fingerprint: str, truth: Truth, instances: Instances, seconds: float) -> SceneRecord:
@@ -55,6 +57,7 @@ class SceneRecord:
             "fingerprint": self.fingerprint,
             "points": self.points,
             "seconds": round(self.seconds, 4),
+            "peak_bytes": self.peak_bytes,
             "instance_points": self.overlaps.target_sizes.tolist(),
             "is_background": self.is_background.tolist(),
             "mask_points": self.overlaps.mask_sizes.tolist(),
@@ -79,6 +82,7 @@ class SceneRecord:
             if scores.shape != masks.shape or is_background.shape != targets.shape:
                 raise ValueError("lists of unequal length")
             head = str(entry["name"]), str(entry["fingerprint"]), int(entry["points"]), float(entry["seconds"])
+            peak_bytes = None if entry["peak_bytes"] is None else int(entry["peak_bytes"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError(f"not a record of a scene: {error!r}") from error
-        return cls(*head, Overlaps(shared, targets, masks, scores), is_background)
+        return cls(*head, Overlaps(shared, targets, masks, scores), is_background, peak_bytes)

@@ -12,7 +12,7 @@ from seg3d_core.data.atomic import atomic_path
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.evaluation.records import SceneRecord
 
-FORMAT = "seg3d evaluation 1"
+FORMAT = "seg3d evaluation 2"
 
 
 @dataclass

@@ -32,6 +32,7 @@ _HEAD_CHANNELS = {"gated": 64, "plain": 88}
 
 _PATCHES = "pc_encoder.patch_embed.patch_encoder."
 _BLOCKS = "pc_encoder.transformer.blocks."
+_CELLS, _CELLS_IN_TRAINING = "pc_encoder.patch_embed.in_proj.weight", 1024
 
 
 def load_network(path: str | Path, config: PointSamConfig | None = None) -> PointSamNetwork:
@@ -76,9 +77,7 @@ def config_of(weights: dict[str, Tensor], source: str = "the state dict") -> Poi
         hidden_dim, encoder_dim = weights["pc_encoder.out_proj.weight"].shape
         values: dict[str, Any] = {
             "blocks": blocks,
-            "patch_hidden_channels": tuple(
-                weights[f"{_PATCHES}{layer}.0.weight"].shape[0] for layer in ("conv1", "conv2")
-            ),
+            **_tokenizer_of(weights),
             "patch_channels": weights["pc_encoder.patch_proj.weight"].shape[1],
             "encoder_dim": encoder_dim,
             "encoder_depth": _count(weights, rf"{re.escape(_BLOCKS)}\d+\.norm1\.weight"),
@@ -94,6 +93,18 @@ def config_of(weights: dict[str, Tensor], source: str = "the state dict") -> Poi
         raise CheckpointError(f"{source} is of no Point-SAM network: it lacks {error.args[0]}") from error
     except (IndexError, ValueError, ConfigError) as error:
         raise CheckpointError(f"{source} is of no Point-SAM network: {error}") from error
+
+
+def _tokenizer_of(weights: dict[str, Tensor]) -> dict[str, Any]:
+    if _CELLS in weights:
+        return {
+            "tokenizer": "voronoi",
+            "patches": _CELLS_IN_TRAINING,
+            "cell_channels": weights[_CELLS].shape[0],
+            "cell_mask_channels": weights["mask_encoder.first_nn.weight"].shape[0],
+        }
+    channels = tuple(weights[f"{_PATCHES}{layer}.0.weight"].shape[0] for layer in ("conv1", "conv2"))
+    return {"patch_hidden_channels": channels}
 
 
 def _count(weights: dict[str, Tensor], pattern: str) -> int:

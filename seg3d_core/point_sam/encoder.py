@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from seg3d_core.point_sam.linear import Linear, linear
 from seg3d_core.point_sam.patches import PatchEmbedding, PatchGroups
+from seg3d_core.point_sam.voronoi import CellEmbedding, Cells
 from seg3d_core.point_sam_config import PointSamConfig
 from seg3d_core.stages import stage
 
@@ -133,13 +134,17 @@ class CloudEncoder(nn.Module):
     def __init__(self, config: PointSamConfig) -> None:
         super().__init__()
         dim = config.encoder_dim
-        self.patch_embed = PatchEmbedding(config.patch_hidden_channels, config.patch_channels)
+        self.patch_embed = (
+            CellEmbedding(config.cell_channels, config.patch_channels)
+            if config.tokenizer == "voronoi"
+            else PatchEmbedding(config.patch_hidden_channels, config.patch_channels)
+        )
         self.patch_proj = Linear(config.patch_channels, dim)
         self.pos_embed = nn.Sequential(Linear(3, _POSITION_CHANNELS), nn.GELU(), Linear(_POSITION_CHANNELS, dim))
         self.transformer = Transformer(config)
         self.out_proj = Linear(dim, config.hidden_dim)
 
-    def forward(self, groups: PatchGroups, rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B L C"]:
+    def forward(self, groups: PatchGroups | Cells, rgb: Float[Tensor, "B N 3"]) -> Float[Tensor, "B L C"]:
         """Embeddings of the patches; colours in -1..1, positions in the normalised cloud."""
         with stage("patches"):
             patches = self.patch_embed(groups, rgb)

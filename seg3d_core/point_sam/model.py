@@ -22,6 +22,7 @@ from seg3d_core.point_sam.decoder import MaskDecoder, MaskPrediction, PointTable
 from seg3d_core.point_sam.encoder import CloudEncoder
 from seg3d_core.point_sam.patches import FEWEST_PATCHES, PatchGroups, gather_members, gather_rows, group_points
 from seg3d_core.point_sam.prompts import MaskEncoder, PointEncoder
+from seg3d_core.point_sam.voronoi import CellMaskEncoder, Cells, divide_into_cells
 from seg3d_core.point_sam_config import PointSamConfig
 from seg3d_core.stages import stage
 
@@ -38,20 +39,21 @@ class EncodedCloud:
         embeddings: (B, L, C) of the patches.
         places: (B, L, C) positional encodings of the patches' centres.
         table: the patches near each point.
-        mask_offsets: (B, L, K, H) the offsets' part of the mask encoder's first layer.
+        mask_offsets: (B, L, K, H) the offsets' part of the mask encoder's first layer; (B, N, 4) offsets and distances
+            where patches are Voronoi cells.
     """
 
-    groups: PatchGroups
+    groups: PatchGroups | Cells
     embeddings: Float[Tensor, "B L C"]
     places: Float[Tensor, "B L C"]
     table: PointTable
-    mask_offsets: Float[Tensor, "B L K H"]
+    mask_offsets: Float[Tensor, "B ..."]
 
 
 class PointSamNetwork(nn.Module):
-    """Point-SAM with patches of nearest neighbours (arXiv 2406.17741 v1), of which weights were released.
+    """Point-SAM (arXiv 2406.17741) with patches of nearest neighbours (v1), of which weights were released.
 
-    Parameters are named as in the released checkpoint.
+    Or with Voronoi cells (v2), see ``voronoi``. Parameters are named as in the released checkpoint.
     """
 
     def __init__(self, config: PointSamConfig) -> None:
@@ -59,7 +61,11 @@ class PointSamNetwork(nn.Module):
         self.config = config
         self.pc_encoder = CloudEncoder(config)
         self.point_encoder = PointEncoder(config.hidden_dim)
-        self.mask_encoder = MaskEncoder(config.patch_hidden_channels, config.hidden_dim)
+        self.mask_encoder = (
+            CellMaskEncoder(config.cell_mask_channels, config.hidden_dim)
+            if config.tokenizer == "voronoi"
+            else MaskEncoder(config.patch_hidden_channels, config.hidden_dim)
+        )
         self.mask_decoder = MaskDecoder(config)
 
     def converted(self, device: torch.device, dtype: torch.dtype) -> PointSamNetwork:
@@ -89,7 +95,7 @@ class PointSamNetwork(nn.Module):
             xyz: normalised clouds, every coordinate in -1..1.
             rgb: colours in -1..1 (0..1 minus 0.5, divided by 0.5); the network has no notion of a missing colour.
             patches: instead of the configured number.
-            patch_size: instead of the configured number of points.
+            patch_size: instead of the configured number of points; Voronoi cells have no such thing.
 
         Raises:
             InputError: values out of range or not finite, two devices, or more patches or larger ones than the points
@@ -102,7 +108,7 @@ class PointSamNetwork(nn.Module):
         patches = config.patches if patches is None else patches
         patch_size = config.patch_size if patch_size is None else patch_size
         with stage("groups"):
-            groups = group_points(xyz, patches, patch_size, config.farthest_point_ties, self._precise)
+            groups = self._groups(xyz, patches, patch_size)
             table = _point_table(xyz, groups, self._precise)
         embeddings = self.pc_encoder(groups, rgb)
         places, offsets = self.point_encoder.encode_places(groups.centres), self.mask_encoder.encode_offsets(groups)
@@ -149,6 +155,12 @@ class PointSamNetwork(nn.Module):
         """``encode`` and one ``decode``."""
         return self.decode(self.encode(xyz, rgb), points, is_foreground, mask_logits, multimask)
 
+    def _groups(self, xyz: Float32[Tensor, "B N 3"], patches: int, patch_size: int) -> PatchGroups | Cells:
+        ties, dtype = self.config.farthest_point_ties, self._precise
+        if self.config.tokenizer == "voronoi":
+            return divide_into_cells(xyz, patches, ties, dtype)
+        return group_points(xyz, patches, patch_size, ties, dtype)
+
     def _dense(self, cloud: EncodedCloud, mask_logits: Float[Tensor, "B M N"] | None) -> Float[Tensor, "..."]:
         if mask_logits is None:
             return self.mask_encoder.without_mask()
@@ -161,7 +173,7 @@ class PointSamNetwork(nn.Module):
         return torch.promote_types(self.pc_encoder.out_proj.weight.dtype, torch.float32)
 
 
-def _point_table(xyz: Float32[Tensor, "B N 3"], groups: PatchGroups, dtype: torch.dtype) -> PointTable:
+def _point_table(xyz: Float32[Tensor, "B N 3"], groups: PatchGroups | Cells, dtype: torch.dtype) -> PointTable:
     rows, _ = nearest(gather_rows(xyz, groups.centre_rows), xyz, FEWEST_PATCHES)
     distances = (xyz.to(dtype)[:, :, None] - gather_members(groups.centres, rows)).norm(dim=-1)
     return PointTable(rows, inverse_square_weights(distances))

@@ -73,19 +73,28 @@ def group_points(
         InputError: points that are not finite, fewer than 3 patches, more patches than points, or ``size`` that is
             below 1 or above the number of points.
     """
+    xyz, available = xyz.detach(), xyz.shape[1]
+    if not 1 <= size <= available:
+        raise InputError(f"patches of {size} points were asked of {available} points, 1 to {available} are possible")
+    centre_rows = sample_centres(xyz, patches, ties)
+    centres = gather_rows(xyz, centre_rows)
+    member_rows, _ = nearest(xyz, centres, size)
+    centres, members = centres.to(dtype), gather_members(xyz, member_rows).to(dtype)
+    return PatchGroups(centre_rows, member_rows, centres, members - centres[:, :, None])
+
+
+def sample_centres(xyz: Float32[Tensor, "B N 3"], patches: int, ties: FarthestPointTies) -> Int64[Tensor, "B L"]:
+    """Rows of ``patches`` farthest points from row 0 on.
+
+    Raises:
+        InputError: points that are not finite, fewer than 3 patches, or more patches than points.
+    """
     available = xyz.shape[1]
     if not FEWEST_PATCHES <= patches <= available:
         raise InputError(
             f"{patches} patches were asked of {available} points, from {FEWEST_PATCHES} to {available} are possible"
         )
-    if not 1 <= size <= available:
-        raise InputError(f"patches of {size} points were asked of {available} points, 1 to {available} are possible")
-    xyz = xyz.detach()
-    centre_rows = sample_farthest(xyz, patches, ties=ties)
-    centres = gather_rows(xyz, centre_rows)
-    member_rows, _ = nearest(xyz, centres, size)
-    centres, members = centres.to(dtype), gather_members(xyz, member_rows).to(dtype)
-    return PatchGroups(centre_rows, member_rows, centres, members - centres[:, :, None])
+    return sample_farthest(xyz, patches, ties=ties)
 
 
 def gather_rows(values: Float[Tensor, "B N C"], rows: Int64[Tensor, "B R"]) -> Float[Tensor, "B R C"]:

@@ -112,7 +112,7 @@ class PointSam:
         require_usable(cloud)
         normalisation = Normalisation.of(cloud.points, self.settings.up)
         rgb = self._rgb(cloud)
-        patches, size = patches_for(len(cloud), self.settings)
+        patches, size = patches_for(len(cloud), self.settings, self.config.tokenizer)
         with stage("encode"), torch.inference_mode():
             xyz = self._tensor(normalisation.apply(cloud.points)).clamp_(-1, 1)
             encoded = self._network.encode(xyz[None], self._tensor(rgb)[None], patches, size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -28,11 +29,21 @@ class Prediction:
 
     Attributes:
         class_logits: (B, Q, classes); index 0 is object, the last is no object.
-        mask_logits: of each scene (Q, voxels) or, in segment mode, (Q, segments); above 0 is inside.
+        mask_embeddings: (B, Q, C) of the queries; a mask is what agrees with one of them.
+        mask_features: of each scene (voxels, C) or, in segment mode, (segments, C).
     """
 
     class_logits: Float[Tensor, "B Q K"]
-    mask_logits: list[Float[Tensor, "Q _"]]
+    mask_embeddings: Float[Tensor, "B Q C"]
+    mask_features: list[Float[Tensor, "_ C"]]
+
+    @cached_property
+    def mask_logits(self) -> list[Float[Tensor, "Q _"]]:
+        """Of each scene (Q, voxels) or (Q, segments); above 0 is inside. Made when first asked for.
+
+        In training only few of them are needed with their gradients.
+        """
+        return [own @ features.T for own, features in zip(self.mask_embeddings, self.mask_features, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +114,7 @@ class MaskDecoder(nn.Module):
         levels: Sequence[Level],
         mask_features: list[Float[Tensor, "_ C"]],
         query_positions: Float[Tensor, "B Q C"],
+        query_content: Float[Tensor, "B Q C"],
         auxiliary: bool,
     ) -> list[Prediction]:
         """The last prediction, after those before every decoder layer where ``auxiliary`` is set.
@@ -112,11 +124,12 @@ class MaskDecoder(nn.Module):
         Args:
             levels: the four below full resolution, coarsest first.
             mask_features: of each scene, what mask logits are taken on: voxels or segments.
-            query_positions: embeddings of the places of the queries, whose content starts at zero.
+            query_positions: embeddings of the places of the queries.
+            query_content: what the queries are before the first layer.
             auxiliary: whether to keep the predictions on the way.
         """
         predictions = []
-        queries = torch.zeros_like(query_positions)
+        queries = query_content
         all_keys = None if self.training else [self._keys(i, level) for i, level in enumerate(levels)]
         for _ in range(self._decoders):
             for i, level in enumerate(levels):
@@ -161,9 +174,8 @@ class MaskDecoder(nn.Module):
         return embeddings
 
     def _predict(self, queries: Float[Tensor, "B Q C"], mask_features: list[Float[Tensor, "_ C"]]) -> Prediction:
-        embeddings = self._mask_embeddings(queries)
-        masks = [own @ features.T for own, features in zip(embeddings, mask_features, strict=True)]
-        return Prediction(self.class_embed_head(self.decoder_norm(queries)), masks)
+        class_logits = self.class_embed_head(self.decoder_norm(queries))
+        return Prediction(class_logits, self._mask_embeddings(queries), mask_features)
 
 
 def _of_level(shared: nn.ModuleList, i: int) -> nn.Module:

@@ -49,8 +49,9 @@ class SceneDecoder(MaskDecoder):
             on_voxels, targets = _segment_means(mask_features, layout.levels[0], layout.segments)
         xyz = xyz.to(self.pos_enc.gauss_B.dtype)
         positions = self._query_positions(xyz, layout)
+        content = self._query_content(mask_features, layout)
         looked_at = self._levels(layout, coarse, fine.replace(xyz), fine.replace(on_voxels.detach()))
-        *before, last = self.decode(looked_at, targets, positions, auxiliary)
+        *before, last = self.decode(looked_at, targets, positions, content, auxiliary)
         return NetworkOutput(last, before, layout.query_voxels)
 
     def _query_positions(self, xyz: Float[Tensor, "V 3"], layout: Layout) -> Float[Tensor, "B Q C"]:
@@ -60,6 +61,12 @@ class SceneDecoder(MaskDecoder):
             encoded.append(self.pos_enc(places[chosen], places.amin(0), places.amax(0)))
         positions: Tensor = self.query_projection(torch.stack(encoded))
         return positions
+
+    def _query_content(self, mask_features: Float[Tensor, "V C"], layout: Layout) -> Float[Tensor, "B Q C"]:
+        """What the queries start as: nothing, or what is seen where they stand."""
+        scenes = zip(layout.levels[0], layout.query_voxels, strict=True)
+        content = torch.stack([scene.of(mask_features)[chosen] for scene, chosen in scenes])
+        return content if self.config.query_content == "mask_features" else torch.zeros_like(content)
 
     def _levels(
         self, layout: Layout, coarse: list[SparseTensor], xyz: SparseTensor, mask_features: SparseTensor

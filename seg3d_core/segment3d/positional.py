@@ -30,5 +30,7 @@ class FourierEncoding(nn.Module):
         """
         extent = high - low
         unit = (xyz - low) / torch.where(extent > 0, extent, torch.ones_like(extent))
-        turns = (2 * math.pi * unit) @ self.gauss_B
+        # Half precision would lose small steps in many turns.
+        with torch.autocast(xyz.device.type, enabled=False):
+            turns = (2 * math.pi * unit) @ self.gauss_B
         return torch.cat([turns.sin(), turns.cos()], dim=1)

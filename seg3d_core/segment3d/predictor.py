@@ -39,7 +39,7 @@ _LOGGER = logging.getLogger(__name__)
 _AGNOSTIC_CLASSES = 2
 """Object, and no object."""
 
-_FEATURE_MEANS = ("released",)
+_FEATURE_MEANS = ("released", "ranked")
 """Rules that take the network in segment mode: mask features are averaged over superpoints inside it, too."""
 
 _LEAST_BUDGET = 100

@@ -28,7 +28,7 @@ def convolve(x: SparseTensor, kernel: Kernel | Float[torch.Tensor, "Cin Cout"], 
     Raises:
         ConfigError: the kernel has an even size, or another number of input channels or another type than ``x``.
     """
-    _check_channels(x, kernel)
+    x, kernel = _checked(x, kernel)
     if kernel.ndim == 2:
         features = x.features @ kernel if bias is None else torch.addmm(bias, x.features, kernel)
         bias = None
@@ -46,7 +46,7 @@ def convolve_down(x: SparseTensor, kernel: Kernel, bias: Bias = None) -> SparseT
     Raises:
         ConfigError: the kernel has another number of input channels or another type than ``x``.
     """
-    _check_channels(x, kernel)
+    x, kernel = _checked(x, kernel)
     features = convolve_pairs(x.features, kernel, pairs_of(x, 2 * x.stride, kernel_size_of(kernel)))
     return _at_stride(x, 2 * x.stride, features if bias is None else features + bias)
 
@@ -63,7 +63,7 @@ def convolve_up(x: SparseTensor, kernel: Kernel, like: int | SparseTensor, bias:
     Raises:
         ConfigError: ``like`` is no level of this input with half the stride, or channels do not fit.
     """
-    _check_channels(x, kernel)
+    x, kernel = _checked(x, kernel)
     stride = like if isinstance(like, int) else like.stride
     if 2 * stride != x.stride or stride not in x.maps.strides:
         raise ConfigError(f"cannot go from stride {x.stride} to {stride}; levels are {x.maps.strides}")
@@ -100,8 +100,14 @@ def _at_stride(x: SparseTensor, stride: int, features: Float[torch.Tensor, "W C"
     return SparseTensor(x.maps.coordinates(stride), features, stride, x.maps)
 
 
-def _check_channels(x: SparseTensor, kernel: torch.Tensor) -> None:
+def _checked(x: SparseTensor, kernel: torch.Tensor) -> tuple[SparseTensor, torch.Tensor]:
+    """Both as they are, or in the type that PyTorch's autocast asks for."""
+    device = x.features.device.type
+    if torch.is_autocast_enabled(device):
+        kind = torch.get_autocast_dtype(device)
+        x, kernel = x.replace(x.features.to(kind)), kernel.to(kind)
     if kernel.shape[-2] != x.features.shape[1]:
         raise ConfigError(f"kernel has {kernel.shape[-2]} input channels, the tensor {x.features.shape[1]}")
     if kernel.dtype != x.features.dtype:
         raise ConfigError(f"kernel is {kernel.dtype}, the tensor {x.features.dtype}")
+    return x, kernel

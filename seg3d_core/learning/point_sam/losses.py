@@ -22,7 +22,7 @@ class RoundLoss:
     """Of one round of clicks on B·M objects, averaged over them.
 
     Attributes:
-        of_masks: focal plus twice dice loss of the candidate that has least of it.
+        of_masks: focal plus twice dice loss of the candidate that has least of it, some of the others' with it perhaps.
         of_ious: squared error of that candidate's predicted IoU, or of all candidates'.
         iou: (B, M) its actual IoU.
     """
@@ -31,16 +31,17 @@ class RoundLoss:
     of_ious: Float[Tensor, ""]
     iou: Float[Tensor, "B M"]
 
-    @property
-    def total(self) -> Float[Tensor, ""]:
-        """Both, equally weighted."""
-        return self.of_masks + self.of_ious
 
-
-def round_loss(prediction: MaskPrediction, truth: Bool[Tensor, "B M N"], judge_all: bool = False) -> RoundLoss:
+def round_loss(
+    prediction: MaskPrediction, truth: Bool[Tensor, "B M N"], judge_all: bool = False, all_candidates: float = 0.0
+) -> RoundLoss:
     """The published loss of one round: only the best of several candidates learns, and only its predicted overlap.
 
-    With ``judge_all`` the predicted overlaps of all candidates learn: those that are not meant learn that they are not.
+    Args:
+        prediction: of the network.
+        truth: what was meant.
+        judge_all: the predicted overlaps of all candidates learn: those that are not meant learn that they are not.
+        all_candidates: 0..1, share of the candidates' mean in the loss of masks: what is chosen wrongly is less wrong.
     """
     logits, target = prediction.mask_logits, truth[:, :, None].to(prediction.mask_logits.dtype)
     per_candidate = focal_loss(logits, target) + DICE_WEIGHT * dice_loss(logits, target)
@@ -49,12 +50,15 @@ def round_loss(prediction: MaskPrediction, truth: Bool[Tensor, "B M N"], judge_a
     ious = hard_iou(logits.detach() > 0, truth[:, :, None]).to(logits.dtype)
     of_ious = (prediction.iou_predictions - ious).square()
     judged = of_ious if judge_all else of_ious.gather(2, chosen)
-    return RoundLoss(least.mean(), judged.mean(), ious.gather(2, chosen)[..., 0])
+    of_masks = torch.lerp(least.mean(), per_candidate.mean(), all_candidates)
+    return RoundLoss(of_masks, judged.mean(), ious.gather(2, chosen)[..., 0])
 
 
-def total_loss(rounds: list[RoundLoss]) -> Float[Tensor, ""]:
-    """Mean over the rounds."""
-    return torch.stack([one.total for one in rounds]).mean()
+def total_loss(rounds: list[RoundLoss], iou_weight: float = 1.0, first_weight: float = 1.0) -> Float[Tensor, ""]:
+    """Mean over the rounds of both losses; the weights are those of predicted overlaps and of the first round."""
+    totals = torch.stack([one.of_masks + iou_weight * one.of_ious for one in rounds])
+    weights = totals.new_tensor([first_weight] + [1.0] * (len(rounds) - 1))
+    return (totals * weights).sum() / weights.sum()
 
 
 def focal_loss(logits: Float[Tensor, "*B N"], target: Float[Tensor, "*#B N"]) -> Float[Tensor, "*B"]:

@@ -46,6 +46,10 @@ class Clicks:
             rows[b, m], labels[b, m] = click.row, click.is_foreground
         self.rows, self.labels = np.concatenate([self.rows, rows], 2), np.concatenate([self.labels, labels], 2)
 
+    def keep(self, count: int) -> None:
+        """Forget all but the first ``count`` objects of each cloud."""
+        self._truth, self.rows, self.labels = (values[:, :count] for values in (self._truth, self.rows, self.labels))
+
     @property
     def points(self) -> Float32[np.ndarray, "B M P 3"]:
         """Where they are."""
@@ -77,11 +81,13 @@ def play_rounds(
     rounds: int,
     refinements: frozenset[int] = frozenset(),
     prompts: Sequence[Float[Tensor, "B M N"] | None] | None = None,
+    corrected: int = 0,
 ) -> list[MaskPrediction]:
     """The answers of all rounds: three candidates first, then one mask that starts from the one before.
 
     What is handed on is the candidate that the network thinks best, in training, too. ``prompts`` takes its place
-    where given, for comparison with recordings.
+    where given, for comparison with recordings. After the first round only the first ``corrected`` objects of each
+    cloud go on, where that is not 0.
     """
     logits, answers = None, []
     device = cloud.embeddings.device
@@ -94,6 +100,9 @@ def play_rounds(
         answer = network.decode(cloud, points, labels, logits, multimask=number == 0)
         answers.append(answer)
         logits = handed_on(answer)
+        if corrected and number == 0:
+            clicks.keep(corrected)
+            logits = logits[:, :corrected]
     return answers
 
 

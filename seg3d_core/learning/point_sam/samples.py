@@ -16,7 +16,7 @@ from seg3d_core.point_sam_config import PointSamSettings
 FEWEST_MASK_POINTS = 20
 """Objects of fewer points in a sample are not asked for: nobody could click on them."""
 _LARGEST_SHARE = 0.9
-_PARTS_WEIGHT = 0.25
+_PARTS_WEIGHT = 0.15
 """Of all parts of an object together; the object has 1."""
 _SHAPES_SHARE, _CUT_SHARE = 0.4, 0.75
 _GREY = 2 * PointSamSettings.build({}).missing_colour - 1
@@ -81,9 +81,9 @@ class Candidates:
     is_object: Bool[np.ndarray, " C"]
 
     def drawn(self, rng: np.random.Generator, count: int) -> Bool[np.ndarray, "M N"]:
-        """So many masks; repeated only where there are not as many."""
+        """So many masks; repeated only where there are not as many objects."""
         share = self.weights / self.weights.sum()
-        rows = rng.choice(len(share), count, replace=len(share) < count, p=share)
+        rows = rng.choice(len(share), count, replace=int(self.is_object.sum()) < count, p=share)
         return self.rows[rows]
 
 

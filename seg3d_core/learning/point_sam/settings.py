@@ -19,6 +19,9 @@ class SampleConfig(Config):
     first_room: int = Field(1000, ge=0, description="Seed of the first of them; the others follow.")
     clouds: int = Field(4, ge=1, le=1024, description="Clouds of a step.")
     masks: int = Field(4, ge=1, le=256, description="Objects that are clicked on in each cloud.")
+    corrected: int = Field(
+        0, ge=0, le=256, description="Of these, so many go on after the first click, which costs least; 0: all of them."
+    )
     points: _Range = Field((1536, 4096), description="Points of a cloud, from .. to; drawn for each step.")
     patches: _Range = Field((128, 256), description="Patches of a cloud, from .. to.")
     patch_size: _Range = Field((16, 40), description="Points of a patch, from .. to.")
@@ -51,7 +54,7 @@ class ValidationConfig(Config):
 class PointSamTrainingConfig(Config):
     """``seg3d train point-sam``."""
 
-    preset: str = Field("nano", description="Which network: nano, tiny, small, base, large or giant.")
+    preset: str = Field("nano", description="Which network: nano, tiny, small, base, large, giant, nano_voronoi, ..")
     start_from: str = Field("", description="Safetensors file of weights to start from; empty: random ones.")
     seed: int = Field(0, ge=0, description="Draws the weights and every sample.")
     steps: int = Field(6000, ge=1, description="Steps of the optimiser.")
@@ -67,6 +70,16 @@ class PointSamTrainingConfig(Config):
     judge_all: bool = Field(
         False,
         description="Predicted overlaps of all three candidates learn; false: the best one's alone, as published.",
+    )
+    all_candidates: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the candidates' mean in the loss of masks; 0: the best one's alone, as published.",
+    )
+    iou_weight: float = Field(1.0, ge=0, le=100, description="Of the error of predicted overlaps; 1 as published.")
+    first_weight: float = Field(
+        1.0, gt=0, le=100, description="Of the first round, relative to each other one's; 1 as published."
     )
     learning_rate: float = Field(6e-4, gt=0, le=1, description="Of AdamW, after the warm-up.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on every parameter.")

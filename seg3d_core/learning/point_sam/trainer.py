@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seg3d_core.checkpoints.audit import load_weights
 from seg3d_core.errors import CheckpointError
@@ -69,7 +70,7 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * rate_share(step, config)
         rounds = self._play(batch)
-        loss = total_loss(rounds)
+        loss = total_loss(rounds, config.iou_weight, config.first_weight)
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -128,8 +129,14 @@ class Trainer:
         truth = batch.masks.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
             cloud = self.network.encode(batch.xyz.to(device), batch.rgb.to(device), batch.patches, batch.patch_size)
-            answers = play_rounds(self.network, cloud, clicks, config.rounds, refinements)
-        return [round_loss(_in_float32(answer), truth, config.judge_all) for answer in answers]
+            answers = play_rounds(
+                self.network, cloud, clicks, config.rounds, refinements, corrected=config.sample.corrected
+            )
+        return [self._loss(_in_float32(answer), truth) for answer in answers]
+
+    def _loss(self, answer: MaskPrediction, truth: Tensor) -> RoundLoss:
+        asked = answer.mask_logits.shape[1]
+        return round_loss(answer, truth[:, :asked], self._config.judge_all, self._config.all_candidates)
 
     def _update_average(self) -> None:
         # While there are few steps, their plain mean: the random weights of the beginning are soon forgotten.

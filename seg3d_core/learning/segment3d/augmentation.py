@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from seg3d_core.errors import InputError
-from seg3d_core.learning.segment3d.augmentation_kernels import displace, outside_balls
+from seg3d_core.learning.segment3d.augmentation_kernels import displace, outside_balls, turn_about
 from seg3d_core.learning.segment3d.data_settings import AugmentationConfig
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
 
@@ -154,8 +154,8 @@ def turned(rng: np.random.Generator, points: Points, turn_deg: float, lean_deg: 
     """About the mean: about z within -+ ``turn_deg``, then about y, then about x, within -+ ``lean_deg`` each."""
     reach = np.array([turn_deg, lean_deg, lean_deg])
     rotation = Rotation.from_euler("zyx", rng.uniform(-reach, reach), degrees=True).as_matrix()
-    middle = points.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return (points - middle) @ rotation.T.astype(np.float32) + middle
+    moved: Points = turn_about(points, rotation, points.mean(axis=0, dtype=np.float64))
+    return moved
 
 
 def jittered(rng: np.random.Generator, points: Points, most_m: float) -> Points:
@@ -186,7 +186,8 @@ def colour_shifted(rng: np.random.Generator, rgb: Colours, reach: float) -> Colo
 
 def hue_turned(rng: np.random.Generator, rgb: Colours, reach_deg: float) -> Colours:
     """Turned about the axis of greys, one angle within -+ ``reach_deg`` for all."""
-    return np.clip(rgb @ hue_rotation(float(rng.uniform(-reach_deg, reach_deg))).T.astype(np.float32), 0, 1)
+    rotation = hue_rotation(float(rng.uniform(-reach_deg, reach_deg)))
+    return np.clip(turn_about(rgb, rotation, np.zeros(3)), 0, 1)
 
 
 def hue_rotation(angle_deg: float) -> Float64[np.ndarray, "3 3"]:
@@ -205,7 +206,7 @@ def speckled(rng: np.random.Generator, rgb: Colours, most: float) -> Colours:
 
 def greyed(rgb: Colours) -> Colours:
     """Shades of grey of the same luminance."""
-    return np.repeat(rgb @ _LUMINANCE[:, None], 3, axis=1)
+    return np.repeat((rgb * _LUMINANCE).sum(axis=1, keepdims=True), 3, axis=1)
 
 
 def colourless(rgb: Colours) -> Colours:

@@ -1,4 +1,4 @@
-"""Compiled inner loops of elastic distortion."""
+"""Compiled inner loops of augmentation."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ def displace(points: np.ndarray, noise: np.ndarray, lower: np.ndarray, grain_m: 
             high += ty * ((1 - tz) * noise[x + 1, y + 1, z, c] + tz * noise[x + 1, y + 1, z + 1, c])
             moved[i, c] = points[i, c] + np.float32(strength) * ((1 - tx) * low + tx * high)
     return moved
+
+
+@njit(cache=True, nogil=True)
+def turn_about(rows: np.ndarray, R: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """R (row - centre) + centre for all ``rows`` (N, 3) float32, ``R`` and ``centre`` float64.
+
+    Not a product of matrices: for those the library behind NumPy starts threads, in every process that makes samples.
+    """
+    turned = np.empty_like(rows)
+    for i in range(len(rows)):
+        x, y, z = rows[i, 0] - centre[0], rows[i, 1] - centre[1], rows[i, 2] - centre[2]
+        for c in range(3):
+            turned[i, c] = R[c, 0] * x + R[c, 1] * y + R[c, 2] * z + centre[c]
+    return turned
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.backprojection import backproject
+from seg3d_core.learning.segment3d.augmentation_kernels import turn_about
 from seg3d_core.types import IGNORE, LabelledCloud, RgbdFrame
 
 FEWEST_PIXELS = 100
@@ -56,7 +57,10 @@ def numbered(ids: Int32[np.ndarray, " N"], fewest: int) -> Int32[np.ndarray, " N
 def upright(points: Float32[np.ndarray, "N 3"], up: Float64[np.ndarray, " 3"]) -> Float32[np.ndarray, "N 3"]:
     """``points`` turned about the origin, by the least angle that brings ``up`` (any length but 0) to z."""
     R = upright_rotation(up)
-    return points if np.array_equal(R, np.eye(3)) else (points @ R.T).astype(np.float32)
+    if np.array_equal(R, np.eye(3)):
+        return points
+    turned: Float32[np.ndarray, "N 3"] = turn_about(points, R, np.zeros(3))
+    return turned
 
 
 def upright_rotation(up: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "3 3"]:

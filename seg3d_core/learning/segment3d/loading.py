@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 from torch.utils.data import DataLoader, Dataset
 
@@ -137,6 +138,8 @@ def load_samples(
         num_workers=config.workers,
         collate_fn=_as_it_is,
         prefetch_factor=config.ahead if config.workers else None,
+        # One of its own: drawing from PyTorch's would make a training that goes on differ from one that never stopped.
+        generator=torch.Generator(),
         # A fork would inherit the threads of PyTorch and numba, but not what they wait for.
         multiprocessing_context="forkserver" if config.workers else None,
     )

@@ -9,9 +9,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from seg3d_core.config import Segment3DSettings
 from seg3d_core.data.scenes import SceneFolder
+from seg3d_core.data.scenes.description import sha256_of
 from seg3d_core.errors import InputError
 from seg3d_core.evaluation.progress import Stream
 from seg3d_core.learning.progress import StepProgress
@@ -50,6 +52,17 @@ def labelling_settings(settings: Segment3DSettings) -> Segment3DSettings:
     return settings.model_copy(update=changes)
 
 
+def teacher(checkpoint: Path, settings: Segment3DSettings) -> str:
+    """Which masks these are: the contents of the weights' file and all settings that change what is found.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    rest = settings.model_dump(exclude={"device", "engine", "max_voxels"})
+    words = " ".join(f"{name}={value}" for name, value in rest.items())
+    return f"{checkpoint.name} sha256:{sha256_of(checkpoint)[:16]} {words}"
+
+
 def confident_masks(model: Segment3D, cloud: Cloud) -> Proposals:
     """Masks on the points of ``cloud`` (z up), best score first; they may overlap.
 
@@ -75,7 +88,7 @@ def label_scenes(
         scenes: to label.
         model: with ``labelling_settings``.
         name: of the masks.
-        source: says which weights and settings the model has; written to each file.
+        source: says which weights and settings the model has, see ``teacher``; written to each file.
         stream: for progress; standard error unless given.
 
     Raises:

@@ -170,6 +170,17 @@ def voxel_sample(
     return VoxelSample(voxels.coordinates, normalised(rgb[first]), points[first], masks, name)
 
 
+def plain_sample(cloud: TrainingCloud, voxel_size_m: float, fewest_voxels: int = 1) -> VoxelSample:
+    """A cloud as it is, all of it: for validation.
+
+    Raises:
+        InputError: see ``voxel_sample``.
+    """
+    rgb = cloud.rgb.astype(np.float32) / np.float32(255)
+    rows = np.arange(len(rgb))
+    return voxel_sample(cloud.points, rgb, cloud.targets, rows, voxel_size_m, fewest_voxels, cloud.name)
+
+
 def cut_around(rng: np.random.Generator, sample: VoxelSample, most: int, fewest_voxels: int = 1) -> VoxelSample:
     """The ``most`` voxels that are nearest to a random one, across the floor; all where there are no more.
 

@@ -23,7 +23,9 @@ PLAIN = PointSamConfig.build(
 )
 
 
-@pytest.mark.parametrize("config", [POINT_SAM_PRESETS["nano"], PLAIN], ids=["gated", "plain"])
+@pytest.mark.parametrize(
+    "config", [POINT_SAM_PRESETS["nano"], PLAIN, POINT_SAM_PRESETS["nano_voronoi"]], ids=["gated", "plain", "voronoi"]
+)
 def test_operations_are_those_that_pytorch_counts(config: PointSamConfig) -> None:
     """With gradients, so that the plain modules run, whose operations PyTorch knows."""
     points, patches, size = 2000, 60, 40

@@ -14,10 +14,12 @@ from seg3d_core.config import SegmentConfig
 from seg3d_core.data.cloud_files import write_labelled
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.evaluation.comparison import matched_ids, picture_path
+from seg3d_core.evaluation.models import WARM_UP_POINTS, CloudModel
 from seg3d_core.evaluation.progress import Progress
-from seg3d_core.evaluation.report import identify, report
+from seg3d_core.evaluation.report import Entry, identify
+from seg3d_core.evaluation.report import report as report_entries
 from seg3d_core.evaluation.results_file import Results
-from seg3d_core.evaluation.runner import WARM_UP_POINTS, Evaluation, Pictures
+from seg3d_core.evaluation.runner import Contestant, Evaluation, Pictures
 from seg3d_core.evaluation.scenes import find_scenes
 from seg3d_core.evaluation.truth import Truth
 from seg3d_core.types import Cloud, Instances, LabelledCloud
@@ -59,10 +61,14 @@ def scenes(tmp_path: Path) -> list[str]:
 
 
 def evaluate(specs: list[str], segmenter: Strips, results: Results, pictures: Pictures | None = None) -> int:
-    evaluation = Evaluation(find_scenes(specs), segmenter, results, pictures)
+    evaluation = Evaluation(find_scenes(specs), [Contestant("strips", CloudModel(segmenter), results)], pictures)
     missing = evaluation.missing()
     evaluation.run(missing, Progress(io.StringIO(), len(specs)))
     return len(missing)
+
+
+def report(results: Results, scenes: list[str], protocol: str, background: str) -> int:
+    return report_entries([Entry("strips", results)], scenes, [protocol], background)
 
 
 def test_perfect_masks_score_one(scenes: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +126,7 @@ def test_results_of_other_settings_are_not_mixed(tmp_path: Path, scenes: list[st
         Results.open(path, {"model": "stripes"})
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}', '{"format": "seg3d evaluation 1"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "other"}', '{"format": "seg3d evaluation 2"}'])
 def test_other_files_are_left_alone(content: str, tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     path.write_text(content)
@@ -188,6 +194,7 @@ def test_settings_are_identified_by_dotted_names_and_a_model_file_by_its_content
     plain = identify(SegmentConfig.build({"graph": {"k": 0.07}}))
     assert plain["graph.k"] == 0.07
     assert plain["model"] == "graph"
+    assert not any(name.startswith("segment3d.") for name in plain)
     model = tmp_path / "weights.safetensors"
     model.write_bytes(b"one")
     one = identify(SegmentConfig.build({"model": str(model)}))

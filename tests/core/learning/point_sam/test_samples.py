@@ -28,7 +28,7 @@ def test_possible_masks_by_hand():
     sizes = [int(row.sum()) for row in found.rows]
     assert sizes == [100, many + few, many, 50]
     assert found.is_object.tolist() == [False, True, False, True]
-    assert found.weights.tolist() == [0.1, 1.0, 0.25, 4.0]
+    assert found.weights.tolist() == [0.1, 1.0, 0.15, 4.0]
 
 
 def test_a_view_of_one_thing_alone_has_nothing_to_ask_for():
