@@ -1,0 +1,40 @@
+"""Samples of a step as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int32
+from torch import Tensor
+
+from seg3d_core.learning.segment3d.samples import VoxelSample
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B scenes, one after the other; V voxels in all.
+
+    Attributes:
+        coordinates: (V, 4) number of the scene and x, y, z.
+        colours: (V, 3) normalised.
+        xyz: (V, 3) a point of each voxel, m.
+        masks: of each scene (its masks, its voxels).
+    """
+
+    coordinates: Int32[Tensor, "V 4"]
+    colours: Float32[Tensor, "V 3"]
+    xyz: Float32[Tensor, "V 3"]
+    masks: list[Bool[Tensor, "_ _"]]
+
+
+def batch_of(samples: Sequence[VoxelSample], device: torch.device) -> Batch:
+    """``samples`` on ``device``; at least one."""
+    numbers = np.repeat(np.arange(len(samples), dtype=np.int32), [len(sample) for sample in samples])
+    places = np.concatenate([sample.coordinates for sample in samples])
+    coordinates = np.column_stack([numbers, places])
+    colours, xyz = (np.concatenate([getattr(sample, name) for sample in samples]) for name in ("colours", "xyz"))
+    masks = [torch.from_numpy(sample.masks).to(device) for sample in samples]
+    return Batch(*(torch.from_numpy(values).to(device) for values in (coordinates, colours, xyz)), masks)
