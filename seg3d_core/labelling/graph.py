@@ -1,0 +1,85 @@
+"""Masks from graph segmentation of colour and depth images: real regions without any weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32, Int32
+from scipy.ndimage import distance_transform_edt, uniform_filter
+
+from seg3d_core.labelling.graph_settings import GraphMasksConfig
+from seg3d_core.labelling.source import FrameToLabel
+from seg3d_core.optional import import_optional
+from seg3d_core.types import RgbdFrame
+
+
+class GraphMasks:
+    """Felzenszwalb & Huttenlocher's segmentation (scikit-image's) of colour, distance and surface direction.
+
+    Every pixel gets a mask; those without depth take the distance of the nearest pixel that has one.
+
+    Raises:
+        ConfigError: scikit-image is not installed.
+    """
+
+    needs_truth = False
+    batch_size = 1
+
+    def __init__(self, config: GraphMasksConfig) -> None:
+        self._config = config
+        self._segmentation = import_optional("skimage.segmentation", "the mask source graph", "scikit-image")
+
+    def label(self, frames: Sequence[FrameToLabel]) -> list[Int32[np.ndarray, "_ _"]]:
+        """Masks of each frame."""
+        return [self._label(frame.rgbd) for frame in frames]
+
+    def _label(self, rgbd: RgbdFrame) -> Int32[np.ndarray, "H W"]:
+        config = self._config
+        features = _features(rgbd, config)
+        if not features.shape[2]:
+            return np.zeros(rgbd.depth_m.shape, np.int32)
+        regions = self._segmentation.felzenszwalb(
+            features, scale=config.scale, sigma=config.sigma_px, min_size=config.min_px, channel_axis=-1
+        )
+        return np.asarray(regions, np.int32)
+
+
+def _features(rgbd: RgbdFrame, config: GraphMasksConfig) -> Float32[np.ndarray, "H W C"]:
+    """What the differences between pixels are taken of: weighted colour, logarithm of the distance, direction."""
+    channels = []
+    if rgbd.rgb is not None and config.colour_weight:
+        channels.append(rgbd.rgb * np.float32(config.colour_weight / np.sqrt(3)))
+    if (rgbd.depth_m > 0).any():
+        depth_m = _filled(rgbd.depth_m)
+        channels.append(np.log(depth_m)[:, :, None] * np.float32(config.depth_weight))
+        # Unit vectors at a right angle are the root of 2 apart.
+        channels.append(_directions(depth_m, rgbd, config.normal_px) * np.float32(config.normal_weight / np.sqrt(2)))
+    height, width = rgbd.depth_m.shape
+    return np.concatenate([np.zeros((height, width, 0), np.float32), *channels], axis=2)
+
+
+def _filled(depth_m: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
+    """Pixels without depth take the nearest one's: a hole is no border."""
+    rows, columns = distance_transform_edt(depth_m <= 0, return_distances=False, return_indices=True)
+    filled: Float32[np.ndarray, "H W"] = depth_m[rows, columns]
+    return filled
+
+
+def _directions(depth_m: Float32[np.ndarray, "H W"], rgbd: RgbdFrame, reach_px: int) -> Float32[np.ndarray, "H W 3"]:
+    """Unit normals in the camera frame, over ``reach_px`` pixels to each side."""
+    rays = np.nan_to_num(rgbd.camera.rays().reshape(*depth_m.shape, 3))
+    points = uniform_filter(rays * depth_m[:, :, None], (reach_px, reach_px, 1), mode="nearest")
+    down = _difference(points, reach_px, 0)
+    normals = np.cross(_difference(points, reach_px, 1), down)
+    lengths = np.linalg.norm(normals, axis=2, keepdims=True)
+    return (normals / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def _difference(values: Float32[np.ndarray, "H W 3"], reach: int, axis: int) -> Float32[np.ndarray, "H W 3"]:
+    """Between the pixels ``reach`` after and before each; at the edge of the image between fewer."""
+    last = values.shape[axis] - 1
+    places = np.arange(last + 1)
+    after, before = np.minimum(places + reach, last), np.maximum(places - reach, 0)
+    difference: Float32[np.ndarray, "H W 3"] = np.take(values, after, axis) - np.take(values, before, axis)
+    return difference
