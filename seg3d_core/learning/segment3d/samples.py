@@ -6,12 +6,11 @@ N points, V voxels, M masks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64, UInt8
 
-from seg3d_core.errors import InputError
 from seg3d_core.geometry.voxels import voxelize
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
@@ -27,9 +26,6 @@ class VoxelSample:
         xyz: (V, 3) the first point in each voxel, m.
         masks: (M, V) what is to be found; they may overlap, none is empty, M may be 0.
         name: of the frame or scene, for people.
-
-    Raises:
-        InputError: a length disagrees with ``coordinates``.
     """
 
     coordinates: Int32[np.ndarray, "V 3"]
@@ -37,14 +33,6 @@ class VoxelSample:
     xyz: Float32[np.ndarray, "V 3"]
     masks: Bool[np.ndarray, "M V"]
     name: str = ""
-
-    def __post_init__(self) -> None:
-        found = {len(self.coordinates), len(self.colours), len(self.xyz), self.masks.shape[1]}
-        if len(found) > 1:
-            raise InputError(
-                f"sample {self.name} has {len(self.coordinates)} voxels, but {len(self.colours)} colours, "
-                f"{len(self.xyz)} points and masks of {self.masks.shape[1]} voxels"
-            )
 
     def __len__(self) -> int:
         return len(self.coordinates)
@@ -55,6 +43,7 @@ class VoxelSample:
         return VoxelSample(self.coordinates[voxels], self.colours[voxels], self.xyz[voxels], masks, self.name)
 
 
+@runtime_checkable
 class Targets(Protocol):
     """Masks on the points of a cloud, however they are kept."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -23,6 +23,7 @@ TRUTH = ("instance", "part")
 """Targets that are not made but known."""
 
 
+@runtime_checkable
 class CloudSource(Protocol):
     """A numbered set of training clouds."""
 
