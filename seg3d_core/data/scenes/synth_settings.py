@@ -39,7 +39,7 @@ class SynthConfig(Config):
         0.2, ge=0, le=1, description="Share of the frames from anywhere in the room, 0.5 to 1.9 m high; else a walk."
     )
     fused_only: int = Field(
-        48, ge=0, le=5000, description="Further frames of the walk that only the fused cloud is made of."
+        32, ge=0, le=5000, description="Further frames of the walk that only the fused cloud is made of."
     )
     fused_width: int = Field(320, ge=32, le=4096, description="Image width of those, px.")
     room: RoomConfig = Field(RoomConfig.build({}), description="Size and fullness of the rooms.")
