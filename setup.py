@@ -83,6 +83,12 @@ setup(
         ],
         # For networks. Any build will do, so ./run keeps the one that is there and it is not in the lock.
         "torch": ["torch>=2.6"],
+        # Learning: processes, devices and precision; curves in TensorBoard.
+        "train": ["lightning-fabric>=2.4", "tensorboard>=2.14"],
+        # 2-D masks of images. torchvision must fit torch only for speed: without its compiled part its place is taken.
+        "label": ["segment-anything>=1.0", "torchvision>=0.21", "scikit-image>=0.22"],
+        # Labelling on many machines.
+        "ray": ["ray[data]>=2.40"],
         "test": [
             "pytest",
             "pytest-timeout",

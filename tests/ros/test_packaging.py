@@ -22,8 +22,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONAL_ROS = {"tf2_ros", "vision_msgs", "sensor_msgs_py", "tf_transformations"}
-DISTRIBUTION_OF = {"PIL": "pillow", "yaml": "pyyaml"}
+DISTRIBUTION_OF = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
 """Modules whose distribution has another name."""
+LOCKED_EXTRAS = ("ros", "train", "label", "ray", "test")
 NEVER_IMPORTED = {"setuptools"}
 """Required all the same: colcon asks for it in ament_python packages."""
 
@@ -60,7 +61,7 @@ def test_lock_satisfies_every_requirement(metadata: dict[str, Any], python: str,
         if pin.marker is None or pin.marker.evaluate(environment)
     }
     extras = metadata["extras_require"]
-    for text in metadata["install_requires"] + extras["test"] + extras["ros"]:
+    for text in metadata["install_requires"] + [text for extra in LOCKED_EXTRAS for text in extras[extra]]:
         requirement = Requirement(text)
         if requirement.marker is None or requirement.marker.evaluate(environment):
             pin = pins.get(canonicalize_name(requirement.name))
@@ -68,17 +69,24 @@ def test_lock_satisfies_every_requirement(metadata: dict[str, Any], python: str,
             assert requirement.specifier.contains(pin), f"{text}: the lock has {pin}"
 
 
-NEURAL = (
-    "benchmark",
-    "checkpoints",
-    "devices.py",
-    "learning/point_sam",
-    "point_ops",
-    "point_sam",
-    "segment3d",
-    "sparse",
-)
-"""Only these may import what the extra ``torch`` brings, and Triton, which comes with PyTorch for CUDA."""
+USERS = {
+    "torch": (
+        "benchmark",
+        "checkpoints",
+        "devices.py",
+        "labelling",
+        "learning/point_sam",
+        "learning/segment3d",
+        "point_ops",
+        "point_sam",
+        "segment3d",
+        "sparse",
+    ),
+    "train": ("learning/segment3d",),
+    "label": ("labelling",),
+    "ray": ("labelling",),
+}
+"""Only these may import what an extra brings; Triton comes with PyTorch for CUDA."""
 
 
 def imported_modules(package: str) -> Iterator[tuple[str, Path]]:
@@ -94,7 +102,11 @@ def imported_modules(package: str) -> Iterator[tuple[str, Path]]:
 @pytest.mark.parametrize("package", ["seg3d_core", "seg3d_ros"])
 def test_every_import_is_declared(metadata: dict[str, Any], package: str) -> None:
     required = {canonicalize_name(Requirement(text).name) for text in metadata["install_requires"]}
-    neural = {canonicalize_name(Requirement(text).name) for text in metadata["extras_require"]["torch"]} | {"triton"}
+    extras = {
+        extra: {canonicalize_name(Requirement(text).name) for text in metadata["extras_require"][extra]}
+        for extra in USERS
+    }
+    extras["torch"].add("triton")
     wheels = {Requirement(text).name.removeprefix("ros-") for text in metadata["extras_require"]["ros"]}
     manifest = ElementTree.parse(ROOT / "package.xml")
     rosdep = {str(element.text) for element in manifest.iter("exec_depend")}
@@ -104,8 +116,9 @@ def test_every_import_is_declared(metadata: dict[str, Any], package: str) -> Non
         if name in rosdep:
             assert name in OPTIONAL_ROS or name.replace("_", "-") in wheels, f"{file}: no wheel of {name} is asked for"
         else:
-            is_neural = f"{file.relative_to(ROOT / package)}/".startswith(tuple(f"{each}/" for each in NEURAL))
-            allowed = required | neural if is_neural else required
+            place = f"{file.relative_to(ROOT / package)}/"
+            users = {extra: tuple(f"{each}/" for each in places) for extra, places in USERS.items()}
+            allowed = required.union(*(extras[extra] for extra in USERS if place.startswith(users[extra])))
             known = canonicalize_name(DISTRIBUTION_OF.get(name, name)) in allowed
             assert known, f"{file} imports {name}, which setup.py does not require"
 
