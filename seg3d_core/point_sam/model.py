@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Float32
@@ -111,7 +112,9 @@ class PointSamNetwork(nn.Module):
             groups = self._groups(xyz, patches, patch_size)
             table = _point_table(xyz, groups, self._precise)
         embeddings = self.pc_encoder(groups, rgb)
-        places, offsets = self.point_encoder.encode_places(groups.centres), self.mask_encoder.encode_offsets(groups)
+        places = self.point_encoder.encode_places(groups.centres)
+        # Each mask encoder is for the groups that ``_groups`` makes for it.
+        offsets = cast(Any, self.mask_encoder).encode_offsets(groups)
         return EncodedCloud(groups, embeddings, places, table, offsets)
 
     def decode(

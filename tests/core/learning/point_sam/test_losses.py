@@ -58,7 +58,7 @@ def test_all_candidates_may_learn_a_little():
 def test_weights_of_rounds_and_of_overlaps():
     rounds = [RoundLoss(*torch.tensor([masks, ious]), torch.zeros(1, 1)) for masks, ious in ((1.0, 0.5), (3.0, 0.1))]
     assert total_loss(rounds).item() == pytest.approx((1.5 + 3.1) / 2)
-    assert total_loss(rounds, iou_weight=2, first_weight=3).item() == pytest.approx((3 * 2.0 + 3.2) / 4)
+    assert total_loss(rounds, iou_weight=2.0, first_weight=3.0).item() == pytest.approx((3 * 2.0 + 3.2) / 4)
 
 
 def test_rounds_that_only_refine():
