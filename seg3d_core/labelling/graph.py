@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32, Int32
-from scipy.ndimage import distance_transform_edt, uniform_filter
+from scipy.ndimage import distance_transform_edt
 
 from seg3d_core.labelling.graph_settings import GraphMasksConfig
+from seg3d_core.labelling.regions import renumbered
 from seg3d_core.labelling.source import FrameToLabel
 from seg3d_core.optional import import_optional
-from seg3d_core.types import RgbdFrame
+from seg3d_core.types import IGNORE, RgbdFrame
+
+_LEAST_MEASURED = 0.5
+"""Share of a region's pixels that have depth, for it to be a mask."""
 
 
 class GraphMasks:
     """Felzenszwalb & Huttenlocher's segmentation (scikit-image's) of colour, distance and surface direction.
 
-    Every pixel gets a mask; those without depth take the distance of the nearest pixel that has one.
+    Pixels without depth take the distance of the nearest pixel that has one; regions of little else have no mask.
 
     Raises:
         ConfigError: scikit-image is not installed.
@@ -39,10 +44,22 @@ class GraphMasks:
         features = _features(rgbd, config)
         if not features.shape[2]:
             return np.zeros(rgbd.depth_m.shape, np.int32)
-        regions = self._segmentation.felzenszwalb(
-            features, scale=config.scale, sigma=config.sigma_px, min_size=config.min_px, channel_axis=-1
-        )
-        return np.asarray(regions, np.int32)
+        with warnings.catch_warnings():
+            # More than three channels are meant.
+            warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)
+            regions = self._segmentation.felzenszwalb(
+                features, scale=config.scale, sigma=config.sigma_px, min_size=config.min_px, channel_axis=-1
+            )
+        return _measured(np.asarray(regions, np.int32), rgbd.depth_m)
+
+
+def _measured(regions: Int32[np.ndarray, "H W"], depth_m: Float32[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
+    """The regions without those that hardly have depth, unless none has: their shapes are those of the filling."""
+    seen = np.bincount(regions.ravel(), (depth_m > 0).ravel())
+    if not seen.any():
+        return regions
+    keep = seen >= _LEAST_MEASURED * np.bincount(regions.ravel())
+    return renumbered(np.where(keep[regions], regions, np.int32(IGNORE)))[0]
 
 
 def _features(rgbd: RgbdFrame, config: GraphMasksConfig) -> Float32[np.ndarray, "H W C"]:
@@ -67,19 +84,22 @@ def _filled(depth_m: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
 
 
 def _directions(depth_m: Float32[np.ndarray, "H W"], rgbd: RgbdFrame, reach_px: int) -> Float32[np.ndarray, "H W 3"]:
-    """Unit normals in the camera frame, over ``reach_px`` pixels to each side."""
-    rays = np.nan_to_num(rgbd.camera.rays().reshape(*depth_m.shape, 3))
-    points = uniform_filter(rays * depth_m[:, :, None], (reach_px, reach_px, 1), mode="nearest")
-    down = _difference(points, reach_px, 0)
-    normals = np.cross(_difference(points, reach_px, 1), down)
+    """Unit normals in the camera frame, from the flatter side of each pixel: the other may lie behind an edge."""
+    points = np.nan_to_num(rgbd.camera.rays()) * depth_m[:, :, None]
+    normals = np.cross(_along(points, reach_px, 1), _along(points, reach_px, 0))
     lengths = np.linalg.norm(normals, axis=2, keepdims=True)
     return (normals / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def _difference(values: Float32[np.ndarray, "H W 3"], reach: int, axis: int) -> Float32[np.ndarray, "H W 3"]:
-    """Between the pixels ``reach`` after and before each; at the edge of the image between fewer."""
-    last = values.shape[axis] - 1
+def _along(points: Float32[np.ndarray, "H W 3"], reach: int, axis: int) -> Float32[np.ndarray, "H W 3"]:
+    """Way to the point ``reach`` pixels after each, or from the one before it, whichever steps less in distance."""
+    last = points.shape[axis] - 1
     places = np.arange(last + 1)
-    after, before = np.minimum(places + reach, last), np.maximum(places - reach, 0)
-    difference: Float32[np.ndarray, "H W 3"] = np.take(values, after, axis) - np.take(values, before, axis)
-    return difference
+    after = np.take(points, np.minimum(places + reach, last), axis) - points
+    before = points - np.take(points, np.maximum(places - reach, 0), axis)
+    # At the edge of the image one of the two is no way at all.
+    is_cut_after, is_cut_before = places + reach > last, places - reach < 0
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    steps_after = np.where(is_cut_after.reshape(shape), np.inf, np.abs(after[:, :, 2]))
+    steps_before = np.where(is_cut_before.reshape(shape), np.inf, np.abs(before[:, :, 2]))
+    return np.where((steps_after <= steps_before)[:, :, None], after, before)

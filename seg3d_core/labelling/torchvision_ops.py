@@ -1,17 +1,19 @@
 """torchvision beside a PyTorch that its compiled operators were not made for.
 
 torchvision's wheels from PyPI are made for the CUDA build of PyTorch. Beside the CPU build their compiled operators do
-not load, and torchvision then cannot even be imported: it describes the result of torchvision::nms to the compiler,
-and there is no such operator. Of all its operators segment-anything uses this one alone. Where they do not load, it is
-defined here, in Python, before torchvision is imported; where they load, nothing is done.
+not load, and then torchvision cannot even be imported: it tells the compiler about operators that are not there. Of
+all of them segment-anything uses one, nms. So where they do not load, and only there, the two modules of torchvision
+that speak about them are left out, and nms is defined here, in Python. Everything else of torchvision is its own.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,6 +21,9 @@ import torch
 from seg3d_core.optional import import_optional
 
 logger = logging.getLogger(__name__)
+
+_DESCRIPTIONS = ("torchvision._meta_registrations", "torchvision._autograd_registrations")
+"""What its operators answer to shapes alone, and what their gradients are: of no use without them."""
 
 _definitions: list[torch.library.Library] = []
 """Kept: what a library defines goes with it."""
@@ -32,17 +37,15 @@ def import_torchvision() -> Any:
         ConfigError: it is not installed.
     """
     spec = importlib.util.find_spec("torchvision")
-    is_compiled = spec is None or _loads(Path(str(spec.origin)).parent)
-    if not is_compiled:
-        _define_nms()
-    torchvision = import_optional("torchvision", "segment-anything", "torchvision")
-    if not is_compiled:
-        # Its functions ask this before they call an operator; the only one that we call is there now.
-        extension = import_optional("torchvision.extension", "segment-anything", "torchvision")
-        extension._has_ops = lambda: True
-        logger.info(
-            "torchvision's compiled operators do not load beside PyTorch %s: nms runs in Python", torch.__version__
-        )
+    if spec is None or _loads(Path(str(spec.origin)).parent):
+        return import_optional("torchvision", "segment-anything", "torchvision")
+    for described in _DESCRIPTIONS:
+        sys.modules.setdefault(described, ModuleType(described))
+    _define_nms()
+    torchvision = importlib.import_module("torchvision")
+    # Its functions ask this before they call an operator; the only one that is called is there now.
+    torchvision.extension._has_ops = lambda: True
+    logger.info("torchvision's operators do not load beside PyTorch %s: nms runs in Python", torch.__version__)
     return torchvision
 
 

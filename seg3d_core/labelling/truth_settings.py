@@ -50,10 +50,12 @@ class TruthMasksConfig(Config):
         description="Regions that none of grid x grid points meets are missed, as by a generator "
         "with so many points per side; 0 = none.",
     )
-    miss_share: float = Field(0.06, ge=0, le=1, description="Other regions that are missed.")
-    hole_share: float = Field(0.15, ge=0, le=1, description="Regions with holes.")
+    miss_share: float = Field(0.05, ge=0, le=1, description="Other regions that are missed.")
+    hole_share: float = Field(0.1, ge=0, le=1, description="Regions with holes.")
     seam_share: float = Field(0.3, ge=0, le=1, description="Part of the borders along which nothing is labelled.")
     seam_px: int = Field(2, ge=1, le=20, description="Half the width of such seams, px of the image.")
     jitter_px: float = Field(1.0, ge=0, le=20, description="Borders lie wrong by this (standard deviation), px.")
     leak_share: float = Field(0.05, ge=0, le=1, description="Part of the image in which borders leak.")
-    leak_px: float = Field(8.0, ge=0, le=100, description="How far regions leak over borders there (standard deviation), px.")
+    leak_px: float = Field(
+        8.0, ge=0, le=100, description="How far regions leak over borders there (standard deviation), px."
+    )
