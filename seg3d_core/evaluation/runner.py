@@ -120,9 +120,7 @@ class Evaluation:
             return list(self._contestants)
         return [contestant for contestant in self._contestants if not contestant.has(source)]
 
-    def _scene(
-        self, source: SceneSource, truth: Truth, waiting: Sequence[Contestant], progress: Progress
-    ) -> None:
+    def _scene(self, source: SceneSource, truth: Truth, waiting: Sequence[Contestant], progress: Progress) -> None:
         found: dict[str, Instances] = {}
         for number, contestant in enumerate(waiting):
             several = f" {contestant.label} ({number + 1} of {len(waiting)})" if len(waiting) > 1 else ""

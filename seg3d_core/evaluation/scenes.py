@@ -17,9 +17,7 @@ from seg3d_core.data.playback import ROOM_PREFIX
 from seg3d_core.data.room_sequence import ROOM_FRAMES
 from seg3d_core.data.scenes import IdKind, SceneFolder
 from seg3d_core.data.scenes.description import sha256_of
-from seg3d_core.errors import ConfigError, InputError
-from seg3d_core.evaluation.kinect_view import KinectView
-from seg3d_core.evaluation.osd import OSD_PREFIX, osd_files, read_osd
+from seg3d_core.errors import ConfigError
 from seg3d_core.evaluation.folders import (
     SCENE_PREFIX,
     folder_fingerprint,
@@ -27,6 +25,8 @@ from seg3d_core.evaluation.folders import (
     read_folder,
     scene_folders,
 )
+from seg3d_core.evaluation.kinect_view import KinectView
+from seg3d_core.evaluation.osd import OSD_PREFIX, osd_files, read_osd
 from seg3d_core.evaluation.rooms import fused_room, room_fingerprint
 from seg3d_core.evaluation.truth import Report, Truth
 from seg3d_core.evaluation.views import FolderViews, Views

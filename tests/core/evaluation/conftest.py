@@ -15,3 +15,12 @@ def ball_model():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.BallModel
+
+
+@pytest.fixture
+def make_scene():
+    """The function of ``scene_folders.py``: writes a small scene folder."""
+    spec = importlib.util.spec_from_file_location("scene_folders", Path(__file__).with_name("scene_folders.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make_scene

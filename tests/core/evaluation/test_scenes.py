@@ -61,7 +61,7 @@ def test_background_is_known_by_name(tmp_path: Path) -> None:
         (["room:x"], "a room is room:SEED or room:SEED:FRAMES"),
         (["room:1:1"], "1 frames, a camera path has at least 2"),
         (["room:1:100", "room:1:100"], "room:1:100: given more than once"),
-        (["{tmp}"], "no .ply, .pcd, .npz in this folder"),
+        (["{tmp}"], "no .ply, .pcd, .npz and no scene folder in this folder"),
         (["osd:{tmp}"], "no .npz or .pcd files of the database"),
     ],
 )
