@@ -1,7 +1,7 @@
 """How a cloud is changed before it is learned from; section 5.2 of the method, and more. N points.
 
 Each change is a function of a random generator and of what it changes: points (N, 3) in m, z up, or colours (N, 3) in
-0..1, which stay in 0..1. None writes into its argument.
+0..1, which stay in 0..1. There is at least one point. None writes into its argument.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from seg3d_core.errors import InputError
-from seg3d_core.learning.segment3d.augmentation_kernels import displace, outside_balls, turn_about
+from seg3d_core.learning.segment3d.augmentation_kernels import displace, extent_of, outside_balls, turn_about
 from seg3d_core.learning.segment3d.data_settings import AugmentationConfig
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
 
@@ -34,17 +34,6 @@ def kept_rows(rng: np.random.Generator, points: Points, config: AugmentationConf
     if config.lose:
         rows = rows[rng.random(len(rows), np.float32) >= rng.uniform(0, config.lose)]
     return rows
-
-
-def augment(
-    rng: np.random.Generator, points: Points, rgb: Colours, config: AugmentationConfig
-) -> tuple[Points, Colours]:
-    """Points and colours after all changes.
-
-    Raises:
-        InputError: see ``distorted``.
-    """
-    return move(rng, points, config), recolour(rng, rgb, config)
 
 
 def move(rng: np.random.Generator, points: Points, config: AugmentationConfig) -> Points:
@@ -91,12 +80,14 @@ def recolour(rng: np.random.Generator, rgb: Colours, config: AugmentationConfig)
 
 def centred(points: Points) -> Points:
     """The mean at the origin."""
-    return points - points.mean(axis=0, dtype=np.float64).astype(np.float32)
+    _, _, mean = extent_of(points)
+    return points - mean.astype(np.float32)
 
 
 def shifted(rng: np.random.Generator, points: Points) -> Points:
     """On each axis moved by half of a number drawn from the range of the coordinates."""
-    offset = rng.uniform(points.min(axis=0), points.max(axis=0)) / 2
+    lower, upper, _ = extent_of(points)
+    offset = rng.uniform(lower, upper) / 2
     return points + offset.astype(np.float32)
 
 
@@ -119,8 +110,8 @@ def distorted(rng: np.random.Generator, points: Points, grain_m: float, strength
     Raises:
         InputError: the cloud is so large that the grid has more than ``MOST_NODES``.
     """
-    lower = points.min(axis=0)
-    extent = (points.max(axis=0) - lower).astype(np.float64)
+    lower, upper, _ = extent_of(points)
+    extent = (upper - lower).astype(np.float64)
     nodes = (extent // grain_m).astype(np.int64) + 3
     if nodes.prod() > MOST_NODES:
         size = " x ".join(f"{side:.1f}" for side in extent)
@@ -154,7 +145,8 @@ def turned(rng: np.random.Generator, points: Points, turn_deg: float, lean_deg: 
     """About the mean: about z within -+ ``turn_deg``, then about y, then about x, within -+ ``lean_deg`` each."""
     reach = np.array([turn_deg, lean_deg, lean_deg])
     rotation = Rotation.from_euler("zyx", rng.uniform(-reach, reach), degrees=True).as_matrix()
-    moved: Points = turn_about(points, rotation, points.mean(axis=0, dtype=np.float64))
+    _, _, mean = extent_of(points)
+    moved: Points = turn_about(points, rotation, mean)
     return moved
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.errors import ConfigError, InputError
-from seg3d_core.learning.segment3d.augmentation import augment, kept_rows
+from seg3d_core.learning.segment3d.augmentation import kept_rows, move, recolour
 from seg3d_core.learning.segment3d.data_settings import DataConfig
 from seg3d_core.learning.segment3d.samples import TrainingCloud, VoxelSample, cut_around, voxel_sample
 from seg3d_core.learning.segment3d.sources import CachedSource, CloudSource, cloud_source
@@ -104,9 +104,9 @@ def make_sample(rng: np.random.Generator, cloud: TrainingCloud, config: DataConf
     rows = kept_rows(rng, cloud.points, config.augmentation)
     if not len(rows):
         raise InputError(f"{cloud.name} has no points")
-    rgb = cloud.rgb[rows].astype(np.float32) / np.float32(255)
-    points, rgb = augment(rng, cloud.points[rows], rgb, config.augmentation)
-    sample = voxel_sample(points, rgb, cloud.targets, rows, config.voxel_size_m, config.fewest_voxels, name=cloud.name)
+    points = move(rng, cloud.points[rows], config.augmentation)
+    recoloured = partial(recolour, rng, config=config.augmentation)
+    sample = voxel_sample(cloud, rows, points, config.voxel_size_m, config.fewest_voxels, recoloured)
     if config.max_voxels:
         sample = cut_around(rng, sample, config.max_voxels, config.fewest_voxels)
     if len(sample) < FEWEST_VOXELS:

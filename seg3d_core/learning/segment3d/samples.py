@@ -5,6 +5,7 @@ N points, V voxels, M masks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -130,24 +131,22 @@ class TrainingCloud:
 
 
 def voxel_sample(
-    points: Float32[np.ndarray, "N 3"],
-    rgb: Float32[np.ndarray, "N 3"],
-    targets: Targets,
-    rows: Int64[np.ndarray, " N"],
+    cloud: TrainingCloud,
+    rows: Int64[np.ndarray, " K"],
+    points: Float32[np.ndarray, "K 3"],
     voxel_size_m: float,
     fewest_voxels: int = 1,
-    name: str = "",
+    recolour: Callable[[Float32[np.ndarray, "V 3"]], Float32[np.ndarray, "V 3"]] = lambda rgb: rgb,
 ) -> VoxelSample:
     """Points to voxels; the first point in a voxel stands for it, its masks included, as the predictor has it.
 
     Args:
-        points: m.
-        rgb: in 0..1.
-        targets: masks on a cloud of which the points are (or were, before they were moved) a part.
-        rows: row of each point in that cloud.
+        cloud: colours and masks are its.
+        rows: of the cloud that are used, each once.
+        points: where these are now, m.
         voxel_size_m: edge of a voxel, m.
         fewest_voxels: masks with fewer are dropped.
-        name: of the sample.
+        recolour: changes the colours (0..1) of the points that stand for voxels.
 
     Raises:
         InputError: a point is not finite, or out of reach of voxel numbers.
@@ -155,8 +154,10 @@ def voxel_sample(
     # Divided first and in float32, as the predictor does: a point on a border falls into the same voxel.
     voxels = voxelize(points / np.float32(voxel_size_m), 1.0)
     first = voxels.first_point
-    masks = _large(targets.masks(rows[first]), fewest_voxels)
-    return VoxelSample(voxels.coordinates, normalised(rgb[first]), points[first], masks, name)
+    seen = rows[first]
+    rgb = recolour(cloud.rgb[seen].astype(np.float32) / np.float32(255))
+    masks = _large(cloud.targets.masks(seen), fewest_voxels)
+    return VoxelSample(voxels.coordinates, normalised(rgb), points[first], masks, cloud.name)
 
 
 def plain_sample(cloud: TrainingCloud, voxel_size_m: float, fewest_voxels: int = 1) -> VoxelSample:
@@ -165,9 +166,7 @@ def plain_sample(cloud: TrainingCloud, voxel_size_m: float, fewest_voxels: int =
     Raises:
         InputError: see ``voxel_sample``.
     """
-    rgb = cloud.rgb.astype(np.float32) / np.float32(255)
-    rows = np.arange(len(rgb))
-    return voxel_sample(cloud.points, rgb, cloud.targets, rows, voxel_size_m, fewest_voxels, cloud.name)
+    return voxel_sample(cloud, np.arange(len(cloud.points)), cloud.points, voxel_size_m, fewest_voxels)
 
 
 def cut_around(rng: np.random.Generator, sample: VoxelSample, most: int, fewest_voxels: int = 1) -> VoxelSample:

@@ -13,7 +13,6 @@ from scipy.interpolate import RegularGridInterpolator
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.segment3d import augmentation
 from seg3d_core.learning.segment3d.augmentation import (
-    augment,
     blurred,
     centred,
     colour_shifted,
@@ -64,8 +63,7 @@ def distances(points):
 
 def test_nothing_is_changed_where_all_is_off():
     rng, points, rgb = a_cloud(0)
-    moved, coloured = augment(rng, points, rgb, OFF)
-    assert moved is points and coloured is rgb
+    assert move(rng, points, OFF) is points and recolour(rng, rgb, OFF) is rgb
     np.testing.assert_array_equal(kept_rows(rng, points, OFF), np.arange(len(points)))
 
 
@@ -83,7 +81,8 @@ def test_all_of_it_is_a_function_of_the_generator(seed):
     results = []
     for _ in range(2):
         rng = np.random.default_rng(seed)
-        results.append((kept_rows(rng, points, config), *augment(rng, points, rgb, config)))
+        rows = kept_rows(rng, points, config)
+        results.append((rows, move(rng, points, config), recolour(rng, rgb, config)))
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
     _, moved, coloured = results[0]

@@ -17,7 +17,7 @@ from seg3d_core.learning.segment3d.samples import (
     voxel_sample,
 )
 from seg3d_core.segment3d.proposals import Proposals
-from seg3d_core.segment3d.voxel_input import voxel_input
+from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS, voxel_input
 from seg3d_core.types import Cloud
 
 
@@ -30,12 +30,14 @@ def a_sample(rng, voxels=200, masks=3):
 
 def test_the_first_point_of_a_voxel_stands_for_it():
     points = np.array([[0.01, 0, 0], [-0.01, 0, 0], [0.015, 0.01, 0], [0.03, 0, 0], [0.035, 0, 0]], np.float32)
-    rgb = np.array([[0.485, 0.456, 0.406]] * 3 + [[0.714, 0.68, 0.631]] * 2, np.float32)
-    labels = np.array([7, -1, 4, 4, 9], np.int32)
-    sample = voxel_sample(points, rgb, LabelTargets(labels), np.arange(5), 0.02)
+    rgb = np.array([[0, 51, 255]] * 3 + [[102, 102, 102]] * 2, np.uint8)
+    cloud = TrainingCloud(points, rgb, LabelTargets(np.array([7, -1, 4, 4, 9], np.int32)), "made up")
+    sample = voxel_sample(cloud, np.arange(5), points, 0.02, recolour=lambda rgb: rgb / 2)
     assert sample.coordinates.tolist() == [[0, 0, 0], [-1, 0, 0], [1, 0, 0]]
     np.testing.assert_array_equal(sample.xyz, points[[0, 1, 3]])
-    np.testing.assert_allclose(sample.colours, [[0] * 3, [0] * 3, [1] * 3], atol=1e-5)
+    mean, deviation = COLOUR_STATISTICS["imagenet"]
+    colours = [[0, 0.1, 0.5], [0, 0.1, 0.5], [0.2, 0.2, 0.2]]
+    np.testing.assert_allclose(sample.colours, (np.array(colours) - mean) / deviation, atol=1e-5)
     # 9 lost its only point to the voxel's first; 4 and 7 are in the order of their numbers.
     assert sample.masks.tolist() == [[False, False, True], [True, False, False]]
 
@@ -43,12 +45,22 @@ def test_the_first_point_of_a_voxel_stands_for_it():
 def test_small_masks_are_dropped():
     points = np.arange(6, dtype=np.float32)[:, None].repeat(3, axis=1)
     targets = LabelTargets(np.array([1, 1, 1, 2, 2, -1], np.int32))
-    sizes = [
-        voxel_sample(points, points / 5, targets, np.arange(6), 0.1, fewest).masks.sum(axis=1).tolist()
-        for fewest in (1, 3, 4)
-    ]
+    cloud = TrainingCloud(points, np.zeros((6, 3), np.uint8), targets, "made up")
+    sizes = [plain_sample(cloud, 0.1, fewest).masks.sum(axis=1).tolist() for fewest in (1, 3, 4)]
     assert sizes == [[3, 2], [3], []]
-    assert voxel_sample(points, points / 5, targets, np.arange(6), 0.1, 4).masks.shape == (0, 6)
+    assert plain_sample(cloud, 0.1, 4).masks.shape == (0, 6)
+
+
+def test_some_points_moved():
+    """Rows 3 and 1, moved: colours and masks are theirs."""
+    points = np.arange(4, dtype=np.float32)[:, None].repeat(3, axis=1)
+    rgb = np.arange(12, dtype=np.uint8).reshape(4, 3)
+    cloud = TrainingCloud(points, rgb, LabelTargets(np.array([5, 6, 7, 8], np.int32)), "made up")
+    sample = voxel_sample(cloud, np.array([3, 1]), points[[2, 0]] + 10, 1.0)
+    whole = plain_sample(cloud, 1.0)
+    assert sample.coordinates.tolist() == [[12] * 3, [10] * 3]
+    np.testing.assert_array_equal(sample.colours, whole.colours[[3, 1]])
+    assert sample.masks.tolist() == [[False, True], [True, False]]
 
 
 def test_voxels_are_those_of_the_predictor():
