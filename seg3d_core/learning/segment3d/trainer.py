@@ -90,9 +90,10 @@ class Trainer:
         criterion = Criterion(config.loss, partial(means_over_processes, fabric))
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         rate, momentum = one_cycle(0, config.steps, config.schedule)
-        optimiser = torch.optim.AdamW(trained, rate, (momentum, 0.999), weight_decay=config.weight_decay)
+        optimiser = torch.optim.AdamW(trained, rate, (momentum, 0.999), weight_decay=config.weight_decay, fused=True)
         self._learner, self._optimiser = fabric.setup(Learner(network, criterion), optimiser)
         self._network = network
+        self._means, self._values = _numbers(self.average), _numbers(network)
         self.step = self.halved = self.dropped = self.failed = 0
         self._since: list[StepLosses] = []
 
@@ -209,12 +210,7 @@ class Trainer:
     def _update_average(self) -> None:
         # While there are few steps, their plain mean: the random weights of the beginning are soon forgotten.
         decay = min(self._config.average, (1 + self.step) / (10 + self.step))
-        now = self._network.state_dict()
-        for name, mean in self.average.state_dict().items():
-            if mean.is_floating_point():
-                mean.lerp_(now[name], 1 - decay)
-            else:
-                mean.copy_(now[name])
+        torch._foreach_lerp_(self._means, self._values, 1 - decay)
 
 
 def first_network(config: Segment3DTrainingConfig) -> Segment3DNetwork:
@@ -230,6 +226,11 @@ def first_network(config: Segment3DTrainingConfig) -> Segment3DNetwork:
     if config.start_from:
         load_weights(network, load_network(config.start_from).state_dict(), config.start_from)
     return network
+
+
+def _numbers(network: Segment3DNetwork) -> list[Tensor]:
+    """Weights and statistics."""
+    return [value for value in network.state_dict().values() if value.is_floating_point()]
 
 
 def _weighted(parts: list[tuple[StepLosses, int]]) -> StepLosses:

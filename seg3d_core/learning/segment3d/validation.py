@@ -29,8 +29,8 @@ from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
 from seg3d_core.sparse.tensor import SparseTensor
 from seg3d_core.types import Cloud
 
-RULE = PostprocessConfig.build({"split": "before_scoring", "keep_fraction": 1.0, "smooth": False})
-"""Masks are split and scored as released; all are kept, since average precision ranks them."""
+_EPS_VOXELS = 2.5
+"""Voxels nearer to each other than this many edges are neighbours: the released 5 cm for its voxels of 2 cm."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Validation:
 
     def __init__(self, config: ValidationConfig, data: DataConfig, source: CloudSource) -> None:
         self._config, self._samples = config, list[VoxelSample]()
+        self._rule = rule(data.voxel_size_m)
         chosen = np.linspace(0, len(source) - 1, min(config.samples, len(source))).round().astype(int)
         for index in chosen.tolist():
             try:
@@ -82,7 +83,7 @@ class Validation:
         inference = InferenceNetwork(network.eval())
         overlaps = []
         for number, sample in enumerate(self._samples):
-            found = find_masks(inference, sample, device)
+            found = find_masks(inference, sample, device, self._rule)
             overlaps.append(_overlaps(sample.masks, found))
             if pictures is not None and number < self._config.pictures:
                 _draw(pictures / f"{number:03d}.png", sample, found)
@@ -90,12 +91,20 @@ class Validation:
         return Score(result.ap, result.ap50, result.ap25)
 
 
-def find_masks(network: InferenceNetwork, sample: VoxelSample, device: torch.device) -> Proposals:
+def rule(voxel_size_m: float) -> PostprocessConfig:
+    """Masks are split and scored as released; all are kept, since average precision ranks them."""
+    eps_m = _EPS_VOXELS * voxel_size_m
+    return PostprocessConfig.build({"split": "before_scoring", "keep_fraction": 1.0, "smooth": False, "eps_m": eps_m})
+
+
+def find_masks(
+    network: InferenceNetwork, sample: VoxelSample, device: torch.device, rule: PostprocessConfig
+) -> Proposals:
     """All masks that ``network``, which is on ``device``, finds in a sample, best first."""
     batch = batch_of([sample], device)
     output = network(SparseTensor.from_coordinates(batch.coordinates, batch.colours), batch.xyz)
     class_logits, mask_logits = output.prediction.class_logits[0], output.prediction.mask_logits[0]
-    return propose(class_logits.float().cpu().numpy(), mask_logits.float().cpu().numpy(), sample.xyz, RULE)
+    return propose(class_logits.float().cpu().numpy(), mask_logits.float().cpu().numpy(), sample.xyz, rule)
 
 
 def _overlaps(truth: Bool[np.ndarray, "M V"], found: Proposals) -> Overlaps:
