@@ -18,10 +18,11 @@ def best_rated(masks: Bool[np.ndarray, "Q H W"], ratings: Float32[np.ndarray, " 
 
     Numbers are those of the masks, hence not dense.
     """
-    labels = np.full(masks.shape[1] * masks.shape[2], IGNORE, np.int32)
+    count, height, width = masks.shape
+    labels = np.full(height * width, IGNORE, np.int32)
     best_last = np.argsort(-ratings, kind="stable")[::-1]
-    paint(np.ascontiguousarray(masks.reshape(len(masks), -1)), np.ascontiguousarray(best_last), labels)
-    return labels.reshape(masks.shape[1:])
+    paint(np.ascontiguousarray(masks.reshape(count, height * width)), np.ascontiguousarray(best_last), labels)
+    return labels.reshape(height, width)
 
 
 def large_first(

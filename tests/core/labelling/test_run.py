@@ -185,8 +185,9 @@ def test_several_processes_give_the_masks_of_one(make_scene):
         assert np.array_equal(alone.mask_ids("truth", index), together.mask_ids("truth", index))
 
 
-def test_a_source_that_cannot_be_made_there_is_said_here(scene):
+def test_a_source_that_cannot_be_made_there_is_said_here(make_scene):
+    pytest.importorskip("torch")
     config = LabelFramesConfig(source="segment-anything", workers=2)
-    missing, kept = todo(config, [SceneFolder.open(scene)], Share())
+    missing, kept = todo(config, [SceneFolder.open(make_scene("room", 1))], Share())
     with pytest.raises(ConfigError, match=r"needs weights"):
         label_frames(choose_workforce(config, None, Share()), missing, kept, 0, None)
