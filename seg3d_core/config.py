@@ -164,6 +164,7 @@ SEGMENT3D_PRESETS = {
             "heads": 4,
             "feedforward_dim": 256,
             "num_queries": 100,
+            "query_content": "mask_features",
         }
     ),
     "small": Segment3DConfig.build(
@@ -172,11 +173,15 @@ SEGMENT3D_PRESETS = {
             "stage_channels": (16, 32, 64, 128, 128, 64, 48, 48),
             "stage_blocks": (1, 2, 2, 3, 1, 1, 1, 1),
             "feedforward_dim": 512,
+            "query_content": "mask_features",
         }
     ),
     "base": Segment3DConfig.build({}),
 }
-"""Networks of one family: base is the paper's, small and nano are for less of a computer."""
+"""Networks of one family: base is the paper's, small and nano are for less of a computer.
+
+Their queries start as what is seen where they stand: so they are different from the first layer on, and learn sooner.
+"""
 
 
 class PostprocessConfig(Config):

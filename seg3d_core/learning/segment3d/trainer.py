@@ -194,7 +194,8 @@ class Trainer:
             if self._fabric.world_size > 1:
                 raise
             return None
-        return StepLosses(float(total.detach()), *parts.tolist())
+        said = means_over_processes(self._fabric, torch.cat([total.detach()[None], parts]))
+        return StepLosses(*said.tolist())
 
     def _apply(self) -> None:
         norm = self._fabric.clip_gradients(

@@ -80,7 +80,8 @@ class Validation:
     def score(self, network: Segment3DNetwork, pictures: Path | None = None) -> Score:
         """Of ``network``; the first samples are drawn into the folder ``pictures``."""
         device = next(network.parameters()).device
-        inference = InferenceNetwork(network.eval())
+        # By name: the choice of another one would be said each time.
+        inference = InferenceNetwork(network.eval(), "torch" if device.type == "cpu" else "auto")
         overlaps = []
         for number, sample in enumerate(self._samples):
             found = find_masks(inference, sample, device, self._rule)
