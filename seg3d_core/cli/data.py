@@ -10,6 +10,26 @@ from typing import Any
 
 from seg3d_core.cli.settings import add_settings, settings_of
 
+_IMPORT_HELP = """\
+Make scene folders of recordings. SOURCE is
+  plain folder      color/*.jpg|png  depth/*.png (16 bit, mm)  pose/*.txt (camera to world)  intrinsics.txt
+  ScanNet           an export (color/ depth/ pose/ intrinsic/) or a .sens file; with its mesh and annotation
+  ScanNet++         a scene folder with iphone/ (unpacked by its toolkit) and scans/
+  7-Scenes          a folder of seq-NN folders, or one of them
+  TUM RGB-D         rgb.txt  depth.txt  groundtruth.txt
+  Replica           results/  traj.txt  (cam_params.json beside or in it)
+  rosbag2           a recording's folder, .mcap or .db3: images, camera_info, and poses from tf
+
+Every frame is checked before it is taken: images that can be read, enough depth, depth registered to colour, and a pose
+that agrees with what neighbouring frames saw. What is left out is listed in scene.json with the reason. The world is
+turned so that z is up. The same command goes on where it was interrupted.
+
+examples:
+  seg3d data import recordings/kitchen --to data/real
+  seg3d data import scans/scene0000_00.sens --to data/scannet --set every=25
+  seg3d data import walk.mcap --to data/real --set bag.fixed_frame=odom --set every=10
+"""
+
 _SYNTH_HELP = """\
 Make synthetic rooms into scene folders: RGB-D frames of a hand-held camera with sensor noise and imperfect poses, the
 true object and part of every pixel, and a fused cloud with true instances, parts and superpoints.
@@ -32,8 +52,29 @@ def add(commands: Any) -> None:
     """Describe the command to argparse."""
     data = commands.add_parser("data", help="scene folders: import, make synthetic ones, check")
     what = data.add_subparsers(title="what", dest="what", required=True)
+    _add_import(what)
     _add_synth(what)
     _add_check(what)
+
+
+def _add_import(what: Any) -> None:
+    command = what.add_parser(
+        "import",
+        help="recordings as scene folders",
+        description=_IMPORT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="recordings, see above")
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="folder of scene folders")
+    command.add_argument(
+        "--up",
+        nargs=3,
+        type=float,
+        metavar=("X", "Y", "Z"),
+        help="up in the recording's world (else its own, or found)",
+    )
+    add_settings(command, _import_config, "every=10")
+    command.set_defaults(run=_run_import)
 
 
 def _add_synth(what: Any) -> None:
@@ -80,6 +121,45 @@ def _synth_config() -> Any:
     from seg3d_core.data.scenes.synth_settings import SynthConfig
 
     return SynthConfig
+
+
+def _import_config() -> Any:
+    from seg3d_core.data.scenes.import_settings import ImportConfig
+
+    return ImportConfig
+
+
+def _run_import(options: argparse.Namespace) -> int:
+    from seg3d_core.data.scenes.import_run import import_source
+    from seg3d_core.errors import InputError
+
+    config = settings_of(options, _import_config())
+    up = tuple(options.up) if options.up else None
+    failed = 0
+    for source in options.sources:
+        steps = _Steps(str(source))
+        try:
+            for words in import_source(source, options.to, config, up, steps.report):
+                print(words)
+        except InputError as error:
+            failed += 1
+            print(f"seg3d: not imported: {error}", file=sys.stderr)
+    return 2 if failed else 0
+
+
+class _Steps:
+    """Progress of one kind of step after another."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._what = name, ""
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """So many frames of a step are done."""
+        from seg3d_core.learning.progress import StepProgress
+
+        if what != self._what:
+            self._what, self._progress = what, StepProgress(sys.stderr, f"{self._name}: {what}")
+        self._progress.tell(done, total)
 
 
 def _run_synth(options: argparse.Namespace) -> int:

@@ -110,7 +110,8 @@ def _visible_share(room: Room, eye: Float32[np.ndarray, "3"], probes: Float32[np
 
 
 def _corners(room: Room, number: int) -> Float32[np.ndarray, "T 3 3"]:
-    return room.corners[room.triangle_instance == number]
+    corners: Float32[np.ndarray, "T 3 3"] = room.corners[room.triangle_instance == number]
+    return corners
 
 
 def _direction(rng: np.random.Generator) -> Float64[np.ndarray, "3"]:
