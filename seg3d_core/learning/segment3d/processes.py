@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
@@ -30,13 +31,13 @@ def start_processes(config: Segment3DTrainingConfig) -> Fabric:
     # torchrun says how many processes there are; otherwise Fabric starts them.
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
     nodes = int(os.environ.get("WORLD_SIZE", devices)) // devices
-    several = devices * nodes > 1
+    mixed = config.precision != "32-true"
     fabric = Fabric(
         accelerator=device.type,
         devices=devices,
         num_nodes=nodes,
-        strategy="ddp" if several else "auto",
-        precision=config.precision,
+        strategy="ddp" if devices * nodes > 1 else "auto",
+        plugins=_MixedPrecision(config.precision, device.type) if mixed else None,
     )
     fabric.launch()
     if config.threads:
@@ -61,6 +62,13 @@ def share_batch_statistics(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, BatchNorm):
             module.bn = _SharedBatchNorm.like(module.bn)
+
+
+class _MixedPrecision(MixedPrecision):
+    """Layers choose their types; places stay as precise as they come."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
 
 
 class _SharedBatchNorm(nn.BatchNorm1d):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from seg3d_core.data.scenes import find_scene_folders
+from seg3d_core.data.scenes import SceneFolder, find_scene_folders
+from seg3d_core.errors import ConfigError
 from seg3d_core.learning.progress import Interruption, StepProgress
 from seg3d_core.learning.run_folder import read_state
 from seg3d_core.learning.segment3d.loading import Share, load_samples
@@ -26,10 +28,10 @@ def train(config: Segment3DTrainingConfig, folder: Path) -> bool:
         DeviceError: the device is not there.
         InputError: a scene is not there, or too many of their clouds cannot be used.
     """
+    scenes = _scenes("scenes", config.scenes)
     fabric = start_processes(config)
     # One process judges and keeps; the others only learn.
     keeper = _Keeper(config, folder) if fabric.is_global_zero else None
-    scenes = find_scene_folders(config.scenes)
 
     trainer = Trainer(config, fabric)
     best = trainer.restore(read_state(folder))
@@ -52,7 +54,7 @@ class _Keeper:
 
     def __init__(self, config: Segment3DTrainingConfig, folder: Path) -> None:
         self._config, self._run = config, RunFolder(folder, config)
-        held_out = cloud_source(find_scene_folders(config.held_out), config.data)
+        held_out = cloud_source(_scenes("held_out", config.held_out), config.data)
         self._validation = Validation(config.validation, config.data, held_out)
 
     def begin(self, step: int, best: float) -> None:
@@ -79,3 +81,9 @@ class _Keeper:
             self._best = score.figure
             self._run.save_weights("best.safetensors", trainer.average)
         self._progress.say(", ".join(f"{name} {value:.3f}" for name, value in score.columns().items()))
+
+
+def _scenes(setting: str, paths: Sequence[str]) -> list[SceneFolder]:
+    if not paths:
+        raise ConfigError(f"{setting} = (): name scene folders, or folders of them, for example {setting}=[rooms]")
+    return find_scene_folders(paths)
