@@ -52,7 +52,8 @@ def decode_camera(data: bytes) -> Camera:
     if max(info.binning_x, info.binning_y) > 1 or info.roi.width or info.roi.height:
         raise InputError("camera_info describes a part of the image (binning or region of interest)")
     K = np.array(info.k, np.float64).reshape(3, 3)
-    return Camera(info.width, info.height, K, np.array(info.d, np.float64), info.distortion_model)
+    camera = Camera(info.width, info.height, K, np.array(info.d, np.float64), info.distortion_model)
+    return camera if camera.is_distorted else camera.rectified()
 
 
 def decode_rgb(data: bytes, type_name: str) -> Float32[np.ndarray, "H W 3"]:

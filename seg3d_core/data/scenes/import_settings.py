@@ -27,7 +27,7 @@ class ImportConfig(Config):
         4.0, ge=1, le=100, description="... and through more than so many times the median share of all frames."
     )
     max_median: float = Field(
-        0.3,
+        0.2,
         gt=0,
         le=1,
         description="A recording whose median share is greater is refused: its poses or scale are wrong.",

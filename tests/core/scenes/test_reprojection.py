@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,9 @@ def test_a_shifted_pose_of_the_kitchen_is_found(shared_data: Path) -> None:
             assert max(one.contradiction for i, one in enumerate(found) if i != number) < CONFIG.max_contradiction
     up = estimate_up(probes)
     assert np.degrees(np.arccos(up @ recording.up)) < 4
+    for factor in (0.67, 1.5):
+        scaled = [Probe.of(replace(one, depth_m=one.depth_m * np.float32(factor))) for one in frames]
+        assert np.median([one.contradiction for one in measure_agreement(scaled)]) > CONFIG.max_median
 
 
 def test_the_kitchen_is_imported(shared_data: Path, tmp_path: Path) -> None:
@@ -134,8 +138,8 @@ def test_seven_scenes_depth_is_registered_with_its_calibration(shared_data: Path
     kitchen, seq = shared_data / "kitchen", tmp_path / "seq-01"
     seq.mkdir()
     for number in (0, 50):
-        Image_path = kitchen / "color" / f"{number:06}.jpg"
-        shutil.copy(Image_path, seq / f"frame-{number:06}.color.png")
+        picture = kitchen / "color" / f"{number:06}.jpg"
+        shutil.copy(picture, seq / f"frame-{number:06}.color.png")
         shutil.copy(kitchen / "depth_raw" / f"{number:06}.png", seq / f"frame-{number:06}.depth.png")
         shutil.copy(kitchen / "pose_depth" / f"{number:06}.txt", seq / f"frame-{number:06}.pose.txt")
     shutil.copy(kitchen / "intrinsics.txt", seq / "intrinsics_color.txt")
@@ -145,7 +149,7 @@ def test_seven_scenes_depth_is_registered_with_its_calibration(shared_data: Path
     for row, number in enumerate((0, 50)):
         ours, theirs = recording.depth_frame(row), registered[number]
         both = (ours.depth_m > 0) & (theirs.depth_m > 0)
-        assert both.mean() > 0.75
+        assert both.sum() > 0.9 * (theirs.depth_m > 0).sum()
         assert (np.abs(ours.depth_m - theirs.depth_m)[both] < 0.02).mean() > 0.97
         np.testing.assert_allclose(ours.T_world_camera, theirs.T_world_camera, atol=2e-3)
 
