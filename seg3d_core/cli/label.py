@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from seg3d_core.cli import label_scenes
 from seg3d_core.cli.settings import add_settings, settings_of
 
 _FRAMES_HELP = """\
@@ -38,6 +39,7 @@ def add(commands: Any) -> None:
     label = commands.add_parser("label", help="masks for training, without anybody drawing them")
     what = label.add_subparsers(title="what", dest="what", required=True)
     _add_frames(what)
+    label_scenes.add(what)
 
 
 def _add_frames(what: Any) -> None:

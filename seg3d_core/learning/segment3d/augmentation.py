@@ -153,7 +153,8 @@ def turned(rng: np.random.Generator, points: Points, turn_deg: float, lean_deg: 
 def jittered(rng: np.random.Generator, points: Points, most_m: float) -> Points:
     """Each moved by normal noise, of one deviation for all, up to ``most_m``."""
     deviation_m = np.float32(rng.uniform(0, most_m))
-    return points + deviation_m * rng.standard_normal(points.shape, np.float32)
+    moved: Points = points + deviation_m * rng.standard_normal(points.shape, np.float32)
+    return moved
 
 
 def outside_holes(
@@ -168,18 +169,18 @@ def outside_holes(
 def relit(rng: np.random.Generator, rgb: Colours, brightness: float, contrast: float) -> Colours:
     """One factor for all colours within 1 -+ ``contrast``, then one sum within -+ ``brightness``."""
     factor, plus = 1 + rng.uniform(-contrast, contrast), rng.uniform(-brightness, brightness)
-    return np.clip(rgb * np.float32(factor) + np.float32(plus), 0, 1)
+    return _in_range(rgb * np.float32(factor) + np.float32(plus))
 
 
 def colour_shifted(rng: np.random.Generator, rgb: Colours, reach: float) -> Colours:
     """Red, green and blue each moved by a number of its own within -+ ``reach``."""
-    return np.clip(rgb + rng.uniform(-reach, reach, 3).astype(np.float32), 0, 1)
+    return _in_range(rgb + rng.uniform(-reach, reach, 3).astype(np.float32))
 
 
 def hue_turned(rng: np.random.Generator, rgb: Colours, reach_deg: float) -> Colours:
     """Turned about the axis of greys, one angle within -+ ``reach_deg`` for all."""
     rotation = hue_rotation(float(rng.uniform(-reach_deg, reach_deg)))
-    return np.clip(turn_about(rgb, rotation, np.zeros(3)), 0, 1)
+    return _in_range(turn_about(rgb, rotation, np.zeros(3)))
 
 
 def hue_rotation(angle_deg: float) -> Float64[np.ndarray, "3 3"]:
@@ -193,7 +194,7 @@ def hue_rotation(angle_deg: float) -> Float64[np.ndarray, "3 3"]:
 def speckled(rng: np.random.Generator, rgb: Colours, most: float) -> Colours:
     """Normal noise on every colour, of one deviation for all, up to ``most``."""
     deviation = np.float32(rng.uniform(0, most))
-    return np.clip(rgb + deviation * rng.standard_normal(rgb.shape, np.float32), 0, 1)
+    return _in_range(rgb + deviation * rng.standard_normal(rgb.shape, np.float32))
 
 
 def greyed(rgb: Colours) -> Colours:
@@ -204,3 +205,8 @@ def greyed(rgb: Colours) -> Colours:
 def colourless(rgb: Colours) -> Colours:
     """The mean colour everywhere, as the predictor takes a cloud without colours."""
     return np.broadcast_to(np.array(COLOUR_STATISTICS["imagenet"][0], np.float32), rgb.shape).copy()
+
+
+def _in_range(rgb: Colours) -> Colours:
+    clipped: Colours = np.clip(rgb, 0, 1)
+    return clipped

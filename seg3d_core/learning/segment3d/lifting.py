@@ -50,8 +50,9 @@ def numbered(ids: Int32[np.ndarray, " N"], fewest: int) -> Int32[np.ndarray, " N
     counts = np.bincount(ids[ids >= 0])
     large = counts >= max(1, fewest)
     numbers = np.where(large, np.cumsum(large), IGNORE).astype(np.int32)
-    known = np.append(numbers, np.int32(IGNORE))
-    return known[np.maximum(ids, IGNORE)]
+    # The last entry is that of IGNORE.
+    known: Int32[np.ndarray, " N"] = np.append(numbers, np.int32(IGNORE))[np.maximum(ids, IGNORE)]
+    return known
 
 
 def upright(points: Float32[np.ndarray, "N 3"], up: Float64[np.ndarray, " 3"]) -> Float32[np.ndarray, "N 3"]:

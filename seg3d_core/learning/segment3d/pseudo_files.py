@@ -98,7 +98,7 @@ def made_by(path: Path) -> str:
         with np.load(path, allow_pickle=False) as archive:
             return str(archive["made_by"])
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: no pseudo masks: {error}") from error
+        raise InputError(f"{path}: no pseudo masks: {error}; delete it to label anew") from error
 
 
 def _steps(found: Proposals) -> NDArray[np.int32]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from seg3d_core.config import Segment3DSettings
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.data.scenes.description import sha256_of
-from seg3d_core.errors import InputError
+from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.evaluation.progress import Stream
 from seg3d_core.learning.progress import StepProgress
 from seg3d_core.learning.segment3d.lifting import upright
 from seg3d_core.learning.segment3d.pseudo_files import PseudoMasks, made_by, write_pseudo_masks
+from seg3d_core.learning.segment3d.sources import TRUTH
 from seg3d_core.segment3d.predictor import Segment3D
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.types import Cloud
@@ -80,7 +81,7 @@ def confident_masks(model: Segment3D, cloud: Cloud) -> Proposals:
 def label_scenes(
     scenes: Sequence[SceneFolder], model: Segment3D, name: str, source: str, stream: Stream | None = None
 ) -> LabelReport:
-    """Write pseudo/``name``.npz of every scene that has none; a scene that cannot be read is said, counted, left out.
+    """Write pseudo/``name``.npz of every scene that has none; one that cannot be read is said, counted, left out.
 
     Can be stopped at any time and called again. Several processes may share the scenes among them.
 
@@ -92,8 +93,11 @@ def label_scenes(
         stream: for progress; standard error unless given.
 
     Raises:
+        ConfigError: ``name`` is no name for a file, or one of known targets.
         InputError: a scene has masks of that name from another source, or the disk is full.
     """
+    if name in TRUTH or not name.strip(".") or Path(name).name != name:
+        raise ConfigError(f"masks cannot be called {name!r}: expected the name of a file, and not {' or '.join(TRUTH)}")
     missing = _missing(scenes, name, source)
     progress = StepProgress(stream or sys.stderr, "scenes")
     masks, failed = 0, []
@@ -102,7 +106,7 @@ def label_scenes(
             found = _masks_of(scene, model)
         except InputError as error:
             failed.append((scene.name, str(error)))
-            progress.say(f"{scene.name} is left out: {error}")
+            _LOGGER.warning("%s is left out: %s", scene.name, error)
         else:
             cloud, proposals = found
             write_pseudo_masks(scene.pseudo_path(name), PseudoMasks(proposals, source), cloud)
@@ -113,7 +117,8 @@ def label_scenes(
 
 def _masks_of(scene: SceneFolder, model: Segment3D) -> tuple[Cloud, Proposals]:
     cloud = scene.cloud().cloud
-    return cloud, confident_masks(model, replace(cloud, points=upright(cloud.points, scene.up), normals=None))
+    turned = upright(cloud.points, scene.up)
+    return cloud, confident_masks(model, replace(cloud, points=turned, normals=None, viewpoint=None))
 
 
 def _missing(scenes: Sequence[SceneFolder], name: str, source: str) -> list[SceneFolder]:

@@ -190,4 +190,5 @@ def normalised(rgb: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 3"]:
 
 
 def _large(masks: Bool[np.ndarray, "M V"], fewest_voxels: int) -> Bool[np.ndarray, "K V"]:
-    return masks[masks.sum(axis=1) >= max(1, fewest_voxels)]
+    large: Bool[np.ndarray, "K V"] = masks[masks.sum(axis=1) >= max(1, fewest_voxels)]
+    return large

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Int32, UInt8
 
 from seg3d_core.data.scenes import SceneCloud, SceneFolder
 from seg3d_core.data.scenes.folder import frame_name
@@ -195,6 +195,8 @@ def _training_cloud(scene: SceneFolder, cloud: Cloud, targets: Targets, name: st
 
 def _in_bytes(cloud: Cloud) -> UInt8[np.ndarray, "N 3"]:
     """Colours in 8 bits, which they had on disk; the mean colour where there are none."""
-    rgb: Float32[np.ndarray, "N 3"] = np.array([COLOUR_STATISTICS["imagenet"][0]], np.float32)
-    rgb = rgb.repeat(len(cloud), axis=0) if cloud.rgb is None else cloud.rgb
-    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+    if cloud.rgb is None:
+        mean = np.rint(255 * np.array(COLOUR_STATISTICS["imagenet"][0])).astype(np.uint8)
+        return np.broadcast_to(mean, (len(cloud), 3)).copy()
+    rounded: UInt8[np.ndarray, "N 3"] = np.rint(np.clip(cloud.rgb, 0, 1) * 255).astype(np.uint8)
+    return rounded

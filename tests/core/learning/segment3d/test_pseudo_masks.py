@@ -11,25 +11,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_scene import write_table_scene
 
-from seg3d_core.config import Segment3DSettings
-from seg3d_core.errors import InputError
+from seg3d_core.cli import main
+from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings
+from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.segment3d.data_settings import DataConfig
 from seg3d_core.learning.segment3d.loading import load_samples
 from seg3d_core.learning.segment3d.pseudo_files import PseudoMasks, made_by, read_pseudo_masks, write_pseudo_masks
 from seg3d_core.learning.segment3d.pseudo_masks import confident_masks, label_scenes, labelling_settings, teacher
 from seg3d_core.learning.segment3d.samples import plain_sample
 from seg3d_core.learning.segment3d.sources import cloud_source
+from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.postprocess import postprocess
 from seg3d_core.segment3d.predictor import Segment3D
 from seg3d_core.segment3d.proposals import Proposals
+from seg3d_core.segment3d.saving import card_of, save_network
+from seg3d_core.segment3d.voxel_input import voxel_input
 from seg3d_core.types import Cloud
 
 
 @pytest.fixture(scope="module")
-def model():
-    """Untrained; of its masks some are above the low threshold."""
+def model(tmp_path_factory):
+    """Untrained, but it finds something: the first seed that does."""
+    cloud = write_table_scene(tmp_path_factory.mktemp("scene") / "one", frames=2).cloud().cloud
     settings = labelling_settings(Segment3DSettings.build({"device": "cpu", "score_threshold": 0.01}))
-    return Segment3D.from_preset("nano", settings)
+    for seed in range(20):
+        model = Segment3D.from_preset("nano", settings, seed)
+        if len(model.segment(cloud)) > 3:
+            return model
+    raise AssertionError("none of 20 untrained networks finds anything")
 
 
 @pytest.fixture
@@ -93,8 +102,6 @@ def test_masks_are_split_scored_and_expanded_by_the_rules(model, scenes):
     cloud = scenes[0].cloud().cloud
     found = confident_masks(model, cloud)
     assert len(found) > 0 and found.num_rows == len(cloud)
-    from seg3d_core.segment3d.voxel_input import voxel_input
-
     voxels = voxel_input(cloud, model.settings)
     output = model._network(
         voxels.tensor(np.arange(len(voxels)), model.device), torch.from_numpy(voxels.xyz), None, 150
@@ -125,7 +132,7 @@ def test_teachers_differ_in_weights_and_rules_alone(tmp_path):
     assert teacher(tmp_path / "b" / "a.pt", settings) != name
 
 
-def test_labelling_goes_on_where_it_stopped(model, scenes):
+def test_labelling_goes_on_where_it_stopped(model, scenes, caplog):
     stream = io.StringIO()
     first = label_scenes(scenes[:1], model, "masks", "nano", stream)
     assert (first.labelled, first.kept, first.failed) == (1, 0, ()) and first.masks > 0
@@ -133,7 +140,7 @@ def test_labelling_goes_on_where_it_stopped(model, scenes):
     (scenes[1].path / "cloud.npz").write_bytes(b"torn")
     second = label_scenes(scenes, model, "masks", "nano", stream)
     assert (second.labelled, second.kept) == (1, 1)
-    assert [name for name, _ in second.failed] == ["two"] and "two is left out" in stream.getvalue()
+    assert [name for name, _ in second.failed] == ["two"] and "two is left out" in caplog.text
     assert scenes[0].pseudo_path("masks").stat().st_mtime_ns == before
     assert "scenes [" in stream.getvalue() and "2/2" in stream.getvalue()
     assert not list(scenes[1].path.glob("pseudo/*"))
@@ -151,3 +158,26 @@ def test_pseudo_masks_are_learned_from(model, scenes):
     assert len(samples) == 8 and all(len(sample.masks) <= 5 for sample in samples)
     none = DataConfig.build({"kind": "scenes", "targets": "masks", "min_score": 1.0, "workers": 0})
     assert cloud_source(scenes, none).read(0).targets.proposals.sizes.sum() == 0
+
+
+@pytest.mark.parametrize("name", ["instance", "part", "", "..", "a/b"])
+def test_names_that_masks_cannot_have(model, name):
+    with pytest.raises(ConfigError, match=f"masks cannot be called '{name}'"):
+        label_scenes([], model, name, "nano", io.StringIO())
+
+
+def test_the_command(scenes, tmp_path, capsys):
+    checkpoint = tmp_path / "nano.safetensors"
+    network = Segment3DNetwork(SEGMENT3D_PRESETS["nano"])
+    save_network(checkpoint, network, card_of(network))
+    command = ["label", "scenes", str(tmp_path), "--checkpoint", str(checkpoint), "--set", "score_threshold=0.01"]
+    assert main([*command, "--set", "device=cpu"]) == 0
+    assert capsys.readouterr().out.startswith("3 scenes labelled with ")
+    assert all(scene.pseudo_path("stage1").is_file() for scene in scenes)
+    assert main(command) == 0
+    assert capsys.readouterr().out == "0 scenes labelled with 0 masks, 3 had masks before\n"
+    assert main([*command, "--set", "num_queries=20"]) == 2
+    assert "take another name, or delete it" in capsys.readouterr().err
+    scenes[1].pseudo_path("stage1").unlink()
+    (scenes[1].path / "cloud.npz").write_bytes(b"torn")
+    assert main(command) == 1
