@@ -165,6 +165,8 @@ SEGMENT3D_PRESETS = {
             "feedforward_dim": 256,
             "num_queries": 100,
             "query_content": "mask_features",
+            "decoders": 2,
+            "training_keys": (200, 400, 600, 800),
         }
     ),
     "small": Segment3DConfig.build(

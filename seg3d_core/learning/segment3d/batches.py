@@ -12,6 +12,9 @@ from torch import Tensor
 
 from seg3d_core.learning.segment3d.samples import VoxelSample
 
+_COARSEST = np.int32(16)
+"""Edge of a voxel of the coarsest level, in voxels."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -31,10 +34,18 @@ class Batch:
 
 
 def batch_of(samples: Sequence[VoxelSample], device: torch.device) -> Batch:
-    """``samples`` on ``device``; at least one."""
+    """``samples`` on ``device``; at least one.
+
+    Each is moved beside the origin, by whole voxels of the coarsest level: tables of neighbours then are as small as the
+    largest scene lets them be, wherever the scenes were.
+    """
     numbers = np.repeat(np.arange(len(samples), dtype=np.int32), [len(sample) for sample in samples])
-    places = np.concatenate([sample.coordinates for sample in samples])
+    places = np.concatenate([_beside_origin(sample.coordinates) for sample in samples])
     coordinates = np.column_stack([numbers, places])
     colours, xyz = (np.concatenate([getattr(sample, name) for sample in samples]) for name in ("colours", "xyz"))
     masks = [torch.from_numpy(sample.masks).to(device) for sample in samples]
     return Batch(*(torch.from_numpy(values).to(device) for values in (coordinates, colours, xyz)), masks)
+
+
+def _beside_origin(coordinates: Int32[np.ndarray, "V 3"]) -> Int32[np.ndarray, "V 3"]:
+    return coordinates - coordinates.min(axis=0) // _COARSEST * _COARSEST

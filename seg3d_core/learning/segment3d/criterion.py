@@ -59,7 +59,8 @@ class Criterion:
 
     def _losses(self, predictions: list[Prediction], truth: list[Bool[Tensor, "_ _"]]) -> Losses:
         masks = [wanted.to(predictions[0].mask_embeddings.dtype) for wanted in truth]
-        matches = [self._matches(prediction, masks) for prediction in predictions]
+        matched = [self._matched(predictions[0].mask_features[i], wanted) for i, wanted in enumerate(masks)]
+        matches = [self._matches(prediction, matched) for prediction in predictions]
         logits = torch.stack([prediction.class_logits for prediction in predictions])
         weighted, weights = class_losses(logits, _classes(logits, matches), self._class_weights(logits))
         shared = self._means(torch.cat([weights, weights.new_tensor([float(len(truth))])]))
@@ -81,13 +82,21 @@ class Criterion:
         return Losses(total, of_classes.detach(), of_masks, of_dice, matches)
 
     @torch.no_grad()
-    def _matches(self, prediction: Prediction, masks: list[Float[Tensor, "_ _"]]) -> list[Match]:
+    def _matched(
+        self, features: Float[Tensor, "V C"], wanted: Float[Tensor, "M V"]
+    ) -> tuple[Float[Tensor, "W C"], Float[Tensor, "M W"]]:
+        """The voxels that decide about pairs: the same in all predictions of a step."""
+        if not 0 < self._config.matching_voxels < len(features):
+            return features, wanted
+        rows = torch.randperm(len(features), device=features.device)[: self._config.matching_voxels]
+        return features[rows], wanted[:, rows]
+
+    @torch.no_grad()
+    def _matches(
+        self, prediction: Prediction, scenes: list[tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]]
+    ) -> list[Match]:
         found = []
-        for scene, wanted in enumerate(masks):
-            features = prediction.mask_features[scene]
-            if 0 < self._config.matching_voxels < len(features):
-                rows = torch.randperm(len(features), device=features.device)[: self._config.matching_voxels]
-                features, wanted = features[rows], wanted[:, rows]
+        for scene, (features, wanted) in enumerate(scenes):
             logits = prediction.mask_embeddings[scene] @ features.T
             found.append(match(matching_costs(prediction.class_logits[scene], logits, wanted, self._config)))
         return found
