@@ -74,10 +74,10 @@ def import_scene(
             or the scene cannot be written.
     """
     identity = {"source": source, "settings": config.model_dump(mode="json"), "up": up}
+    found = survey(recording, config, up, report)
+    check_registered(_spread(recording, found.good, config.registration_frames), source)
+    T_upright_world = turned_upright(found.up)
     with SceneWriter(path, identity) as writer:
-        found = survey(recording, config, up, report)
-        check_registered(_spread(recording, found.good, config.registration_frames), source)
-        T_upright_world = turned_upright(found.up)
         _write(recording, found, T_upright_world, writer, report)
         report("making the cloud", 0, 1)
         cloud = _cloud(recording, writer, T_upright_world, config)
