@@ -119,7 +119,7 @@ def _switches(model: str, postprocessing: Postprocessing | None) -> list[tuple[s
     if postprocessing is None or group not in _SWITCHES:
         return [("", ())]
     without, with_it = _SWITCHES[group]
-    both = [(" -post", (without,)), (" +post", (with_it,))]
+    both: list[tuple[str, tuple[str, ...]]] = [(" -post", (without,)), (" +post", (with_it,))]
     return {"without": both[:1], "with": both[1:], "both": both}[postprocessing]
 
 
