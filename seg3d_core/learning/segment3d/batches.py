@@ -36,16 +36,19 @@ class Batch:
 def batch_of(samples: Sequence[VoxelSample], device: torch.device) -> Batch:
     """``samples`` on ``device``; at least one.
 
-    Each is moved beside the origin, by whole voxels of the coarsest level: tables of neighbours then are as small as the
-    largest scene lets them be, wherever the scenes were.
+    Each is moved beside the origin, by whole voxels of the coarsest level: tables of neighbours then are as small as
+    the largest scene lets them be, wherever the scenes were.
     """
     numbers = np.repeat(np.arange(len(samples), dtype=np.int32), [len(sample) for sample in samples])
     places = np.concatenate([_beside_origin(sample.coordinates) for sample in samples])
-    coordinates = np.column_stack([numbers, places])
-    colours, xyz = (np.concatenate([getattr(sample, name) for sample in samples]) for name in ("colours", "xyz"))
-    masks = [torch.from_numpy(sample.masks).to(device) for sample in samples]
-    return Batch(*(torch.from_numpy(values).to(device) for values in (coordinates, colours, xyz)), masks)
+    return Batch(
+        torch.from_numpy(np.column_stack([numbers, places])).to(device),
+        torch.from_numpy(np.concatenate([sample.colours for sample in samples])).to(device),
+        torch.from_numpy(np.concatenate([sample.xyz for sample in samples])).to(device),
+        [torch.from_numpy(sample.masks).to(device) for sample in samples],
+    )
 
 
 def _beside_origin(coordinates: Int32[np.ndarray, "V 3"]) -> Int32[np.ndarray, "V 3"]:
-    return coordinates - coordinates.min(axis=0) // _COARSEST * _COARSEST
+    moved: Int32[np.ndarray, "V 3"] = coordinates - coordinates.min(axis=0) // _COARSEST * _COARSEST
+    return moved

@@ -54,8 +54,9 @@ class _Keeper:
 
     def __init__(self, config: Segment3DTrainingConfig, folder: Path) -> None:
         self._config, self._run = config, RunFolder(folder, config)
-        held_out = cloud_source(_scenes("held_out", config.held_out), config.data)
-        self._validation = Validation(config.validation, config.data, held_out)
+        data = config.data.model_copy(update={"targets": config.validation.targets or config.data.targets})
+        held_out = cloud_source(_scenes("held_out", config.held_out), data)
+        self._validation = Validation(config.validation, data, held_out)
 
     def begin(self, step: int, best: float) -> None:
         """The training goes on from ``step``; ``best`` is the best figure so far."""

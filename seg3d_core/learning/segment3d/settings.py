@@ -50,6 +50,10 @@ class ValidationConfig(Config):
     """How progress is judged: on scenes that are never learned from."""
 
     every: int = Field(2000, ge=1, description="Steps between validations.")
+    targets: str = Field(
+        "",
+        description="Which masks are asked for, as data.targets; empty: those that are learned. instance: the truth.",
+    )
     samples: int = Field(48, ge=1, le=100_000, description="Samples that are judged, evenly spread over those there.")
     fewest_voxels: int = Field(
         50, ge=1, le=100_000, description="Predicted masks of fewer voxels are left out, true ones are not counted."
