@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ LOCAL = "local"
 """Instead of an address: a cluster of two workers, on this machine, for as long as the work takes."""
 
 _LOCAL_WORKERS = 2
+
+_LOCAL_ATTEMPTS = 3
+"""On a busy machine Ray's processes may not start within the 15 s that it gives them; later ones start faster."""
+
+_ANSWER_TIMEOUT_S = 10.0
 
 _FRAMES_PER_BLOCK = 16
 """At most; results come block by block."""
@@ -48,12 +54,12 @@ class RayCluster:
             ConfigError: there is no cluster at the address.
             Seg3dError: it failed as a whole: a source cannot be made, masks cannot be written.
         """
-        with self._cluster():
-            try:
-                for row in self._labelled(jobs).iter_rows():
-                    yield Answer(row["state"], row["reason"]).about(jobs[row["row"]])
-            except self._ray.exceptions.RayError as error:
-                raise _explained(error) from error
+        self._join()
+        try:
+            for row in self._labelled(jobs).iter_rows():
+                yield Answer(row["state"], row["reason"]).about(jobs[row["row"]])
+        except self._ray.exceptions.RayError as error:
+            raise _explained(error) from error
 
     def _labelled(self, jobs: Sequence[FrameJob]) -> Any:
         """The data set of answers; nothing is done until somebody reads it."""
@@ -68,30 +74,46 @@ class RayCluster:
             _Worker,
             fn_constructor_args=(self._config,),
             batch_size=self._config.batch_size,
-            concurrency=workers,
+            compute=self._data.ActorPoolStrategy(size=workers),
             num_cpus=1,
             num_gpus=1 if gpus else None,
         )
 
-    @contextmanager
-    def _cluster(self) -> Iterator[None]:
-        """Connected; not longer than the block unless somebody else had connected before."""
+    def _join(self) -> None:
+        """Connect, for as long as this process lives."""
         if self._ray.is_initialized():
-            yield
             return
+        _require_answer(self._address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        self._connect(_LOCAL_ATTEMPTS if self._address == LOCAL else 1)
+        # Progress is told by us, and what goes wrong is raised.
+        self._data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+    def _connect(self, attempts: int) -> None:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address == LOCAL:
             options |= {"num_cpus": self._config.workers or _LOCAL_WORKERS, "include_dashboard": False}
         try:
             self._ray.init(address=self._address, **options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"no Ray cluster at {self._address}: {str(error).splitlines()[0]}") from error
-        self._data.DataContext.get_current().enable_progress_bars = False
-        try:
-            yield
-        finally:
+        # Ray raises nothing narrower where its own processes do not start in time.
+        except Exception as error:
             self._ray.shutdown()
+            if attempts == 1:
+                raise ConfigError(f"no Ray cluster at {self._address}: {str(error).splitlines()[0]}") from error
+            self._connect(attempts - 1)
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself keeps trying for minutes where nobody answers."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_TIMEOUT_S).close()
+    except OSError as error:
+        raise ConfigError(f"no Ray cluster at {address}: {error.strerror or error}") from error
 
 
 class _Worker:

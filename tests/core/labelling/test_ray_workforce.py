@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+ray = pytest.importorskip("ray", reason="ray is not installed")
 pytest.importorskip("ray.data", reason="ray[data] is not installed")
 
-from seg3d_core.cli import main
-from seg3d_core.data.scenes import SceneFolder
+from seg3d_core.cli import main  # noqa: E402
+from seg3d_core.data.scenes import SceneFolder  # noqa: E402
 
 
-@pytest.mark.timeout(240)
+@pytest.fixture(autouse=True)
+def _end_of_the_cluster():
+    yield
+    ray.shutdown()
+
+
 def test_a_cluster_gives_the_masks_of_one_process_and_tells_what_failed(make_scene, capfd):
     alone, cluster = make_scene("alone/room", 4), make_scene("cluster/room", 4)
     for folder in (alone, cluster):
@@ -23,13 +29,11 @@ def test_a_cluster_gives_the_masks_of_one_process_and_tells_what_failed(make_sce
     assert capfd.readouterr().out == said.replace("alone", "cluster")
     assert said.startswith("3 frames labelled, 0 had masks before, 1 failed:\n  room/000002: ")
     scenes = SceneFolder.open(alone), SceneFolder.open(cluster)
-    (alone / "depth" / "000002.png").write_bytes((alone / "depth" / "000001.png").read_bytes())
     for index in (0, 1, 3):
         one, other = (scene.mask_ids("truth", index) for scene in scenes)
         assert np.array_equal(one, other)
 
 
-@pytest.mark.timeout(120)
 def test_a_cluster_that_is_not_there(scene, capsys):
     assert main(["label", "frames", str(scene), "--source", "truth", "--ray", "127.0.0.1:1"]) == 2
     assert capsys.readouterr().err.startswith("seg3d: no Ray cluster at 127.0.0.1:1: ")
