@@ -80,7 +80,9 @@ class DataConfig(Config):
     fewest_pixels: int = Field(100, ge=1, le=1_000_000, description="Masks of fewer pixels with depth are no masks.")
     max_depth_m: float = Field(66.0, gt=0, le=1000, description="Farther returns of frames are left out, m.")
     structure: bool = Field(
-        True, description="Whether floor, walls and ceiling are masks, too, where scenes say which they are."
+        True,
+        description="Whether floor, walls and ceiling are masks, too, where scenes say which they are. "
+        "Pseudo masks stay as they are.",
     )
     min_score: float = Field(0.6, ge=0, le=1, description="Pseudo masks need a confidence above this.")
     max_masks: int = Field(150, ge=1, le=65_535, description="At most so many pseudo masks of a scene, best first.")
