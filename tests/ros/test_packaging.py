@@ -76,6 +76,7 @@ USERS = {
         "devices.py",
         "labelling",
         "learning/point_sam",
+        "learning/run_folder.py",
         "learning/segment3d",
         "point_ops",
         "point_sam",

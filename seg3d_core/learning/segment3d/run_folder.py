@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from seg3d_core.learning import run_folder
 from seg3d_core.learning.segment3d.settings import Segment3DTrainingConfig
@@ -37,6 +40,20 @@ class RunFolder(run_folder.RunFolder[Segment3DTrainingConfig]):
 
     def __init__(self, path: Path, config: Segment3DTrainingConfig) -> None:
         super().__init__(path, config, _MAY_CHANGE, _PANELS)
+        self._events: Any = None
+
+    def log(self, row: dict[str, float]) -> None:
+        """One more line of log.csv, and of TensorBoard's events where that is installed."""
+        super().log(row)
+        if find_spec("tensorboard") is None:
+            return
+        step = int(row["step"])
+        if self._events is None:
+            summary: Any = importlib.import_module("torch.utils.tensorboard")
+            self._events = summary.SummaryWriter(str(self.path / "tensorboard"), purge_step=step)
+        for name, value in row.items():
+            self._events.add_scalar(name, value, step)
+        self._events.flush()
 
     def save_weights(self, name: str, network: Segment3DNetwork) -> None:
         """Weights alone with their card, as ``Segment3D.from_checkpoint`` reads them."""
