@@ -83,7 +83,7 @@ def _bars(axes: Any, rows: Sequence[Row], groups: dict[str, list[float]]) -> Non
         if len(rows) <= 5:
             axes.bar_label(bars, fmt="%.2f", fontsize="x-small")
     axes.set_xticks(np.arange(len(groups)), list(groups))
-    axes.set(ylim=(0, 1))
+    axes.set(ylim=(0, 1.08))  # room for the label of a perfect bar
 
 
 def _sweep_line(axes: Any, x: Sequence[float], results: Sequence[ApResult], label: str, colour: str) -> None:
