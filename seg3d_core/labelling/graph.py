@@ -88,7 +88,8 @@ def _directions(depth_m: Float32[np.ndarray, "H W"], rgbd: RgbdFrame, reach_px: 
     points = np.nan_to_num(rgbd.camera.rays()) * depth_m[:, :, None]
     normals = np.cross(_along(points, reach_px, 1), _along(points, reach_px, 0))
     lengths = np.linalg.norm(normals, axis=2, keepdims=True)
-    return (normals / np.maximum(lengths, 1e-12)).astype(np.float32)
+    unit: Float32[np.ndarray, "H W 3"] = (normals / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
 
 
 def _along(points: Float32[np.ndarray, "H W 3"], reach: int, axis: int) -> Float32[np.ndarray, "H W 3"]:
@@ -102,4 +103,5 @@ def _along(points: Float32[np.ndarray, "H W 3"], reach: int, axis: int) -> Float
     shape = (-1, 1) if axis == 0 else (1, -1)
     steps_after = np.where(is_cut_after.reshape(shape), np.inf, np.abs(after[:, :, 2]))
     steps_before = np.where(is_cut_before.reshape(shape), np.inf, np.abs(before[:, :, 2]))
-    return np.where((steps_after <= steps_before)[:, :, None], after, before)
+    way: Float32[np.ndarray, "H W 3"] = np.where((steps_after <= steps_before)[:, :, None], after, before)
+    return way

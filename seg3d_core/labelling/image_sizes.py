@@ -30,4 +30,5 @@ def ids_at_size(ids: Int32[np.ndarray, "_ _"], height: int, width: int) -> Int32
         ((np.arange(wanted) + 0.5) * there / wanted).astype(np.intp)
         for wanted, there in zip((height, width), ids.shape, strict=True)
     )
-    return ids[rows[:, None], columns]
+    resized: Int32[np.ndarray, "_ _"] = ids[rows[:, None], columns]
+    return resized

@@ -69,12 +69,14 @@ def borders(regions: Int32[np.ndarray, "H W"], depth_m: Float32[np.ndarray, "H W
         meets.append(_meets(depth_m[near].ravel()[at], depth_m[far].ravel()[at], touch_m))
     pairs, pair, length_px = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
     together = np.bincount(pair, np.concatenate(meets), len(pairs))
-    return Borders(pairs // max(count, 1), pairs % max(count, 1), length_px, (together / length_px).astype(np.float32))
+    first, second = np.divmod(pairs, max(int(count), 1))
+    return Borders(first, second, length_px, (together / length_px).astype(np.float32))
 
 
 def _meets(a_m: Float32[np.ndarray, " B"], b_m: Float32[np.ndarray, " B"], touch_m: float) -> Bool[np.ndarray, " B"]:
     nearest = np.minimum(a_m, b_m)
-    return (nearest > 0) & (np.abs(a_m - b_m) <= touch_m * np.maximum(nearest, 1))
+    meets: Bool[np.ndarray, " B"] = (nearest > 0) & (np.abs(a_m - b_m) <= touch_m * np.maximum(nearest, 1))
+    return meets
 
 
 def border_pixels(regions: Int32[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:

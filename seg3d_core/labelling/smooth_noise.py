@@ -31,4 +31,5 @@ def _weights(length: int, cell_px: float) -> Float32[np.ndarray, "L G"]:
     """Of each point of the grid at each pixel."""
     place = np.arange(length) / cell_px
     points = np.arange(int(place[-1]) + 2)
-    return np.maximum(0, 1 - np.abs(place[:, None] - points)).astype(np.float32)
+    weights: Float32[np.ndarray, "L G"] = np.maximum(0, 1 - np.abs(place[:, None] - points)).astype(np.float32)
+    return weights

@@ -53,17 +53,17 @@ def _loads(folder: Path) -> bool:
     """Whether the compiled operators in ``folder`` can be loaded; loading them twice does no harm."""
     for library in folder.glob("_C*.so"):
         try:
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
         except OSError:
             return False
     return hasattr(torch.ops.torchvision, "nms")
 
 
 def _define_nms() -> None:
-    library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     for device in ("CPU", "CUDA"):
-        library.impl("nms", suppressed, device)
+        library.impl("nms", suppressed, device)  # type: ignore[no-untyped-call]
     _definitions.append(library)
 
 

@@ -87,7 +87,8 @@ def _holed(
     chosen = np.append(rng.random(count) < config.hole_share, False)
     if not chosen.any():
         return regions
-    blobs = highest(smooth_noise(rng, *regions.shape, _HOLE_CELL_PX), _HOLE_AREA_SHARE) > 0
+    height, width = regions.shape
+    blobs = highest(smooth_noise(rng, height, width, _HOLE_CELL_PX), _HOLE_AREA_SHARE) > 0
     return np.where(blobs & chosen[regions], np.int32(IGNORE), regions)
 
 
@@ -103,7 +104,8 @@ def _displaced(
         flow = smooth_noise(rng, height, width, _LEAK_CELL_PX) * leaking * np.float32(config.leak_px)
         last = max(pixels.shape) - 1
         places.append(np.clip(np.rint(pixels.astype(np.float32) + tremble + flow), 0, last).astype(np.intp))
-    return regions[places[0], places[1]]
+    displaced: Int32[np.ndarray, "H W"] = regions[places[0], places[1]]
+    return displaced
 
 
 def _seamed(
@@ -111,7 +113,8 @@ def _seamed(
 ) -> Int32[np.ndarray, "H W"]:
     if config.seam_share == 0:
         return regions
-    open_here = highest(smooth_noise(rng, *regions.shape, _SEAM_CELL_PX), config.seam_share) > 0
+    height, width = regions.shape
+    open_here = highest(smooth_noise(rng, height, width, _SEAM_CELL_PX), config.seam_share) > 0
     seams = border_pixels(regions) & open_here
     if config.seam_px > 1:
         seams = binary_dilation(seams, iterations=config.seam_px - 1)

@@ -107,7 +107,8 @@ def _nearest_seed(
 ) -> Int64[np.ndarray, " N"]:
     seeds = features[rng.choice(len(features), count, replace=False)]
     distances = [np.square(features - seed).sum(axis=1) for seed in seeds]
-    return np.argmin(distances, axis=0)
+    nearest: Int64[np.ndarray, " N"] = np.argmin(distances, axis=0)
+    return nearest
 
 
 def merged(
@@ -149,4 +150,5 @@ def kept(regions: Int32[np.ndarray, "H W"], keep: Bool[np.ndarray, " R"]) -> Int
 
 
 def _relabelled(regions: Int32[np.ndarray, "H W"], new: np.ndarray) -> Int32[np.ndarray, "H W"]:
-    return np.append(new, IGNORE).astype(np.int32)[regions]
+    relabelled: Int32[np.ndarray, "H W"] = np.append(new, IGNORE).astype(np.int32)[regions]
+    return relabelled

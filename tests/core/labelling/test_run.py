@@ -11,6 +11,7 @@ from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.labelling.claims import claimed
 from seg3d_core.labelling.jobs import Share
+from seg3d_core.labelling.remote import RemoteLabeller
 from seg3d_core.labelling.run import label_frames, todo
 from seg3d_core.labelling.settings import LabelFramesConfig
 from seg3d_core.labelling.workforce import ThisProcess, choose_workforce
@@ -185,9 +186,7 @@ def test_several_processes_give_the_masks_of_one(make_scene):
         assert np.array_equal(alone.mask_ids("truth", index), together.mask_ids("truth", index))
 
 
-def test_a_source_that_cannot_be_made_there_is_said_here(make_scene):
+def test_a_source_that_cannot_be_made_there_is_said():
     pytest.importorskip("torch")
-    config = LabelFramesConfig(source="segment-anything", workers=2)
-    missing, kept = todo(config, [SceneFolder.open(make_scene("room", 1))], Share())
     with pytest.raises(ConfigError, match=r"needs weights"):
-        label_frames(choose_workforce(config, None, Share()), missing, kept, 0, None)
+        RemoteLabeller(LabelFramesConfig(source="segment-anything"))
