@@ -25,14 +25,14 @@ from seg3d_core.learning.segment3d.trainer import Trainer
 
 out, scene, batch = sys.argv[1], sys.argv[2], int(sys.argv[3])
 config = Segment3DTrainingConfig.build({
-    "preset": "nano", "num_queries": 6, "device": "cpu", "threads": 1, "steps": 3, "clip": 1.0,
+    "preset": "nano", "num_queries": 6, "device": "cpu", "threads": 1, "steps": 2, "clip": 1.0,
     "schedule": {"learning_rate": 1e-3},
     "data": {"targets": "instance", "voxel_size_m": 0.1, "batch": batch, "workers": 0},
 })
 fabric = start_processes(config)
 trainer = Trainer(config, fabric)
 share = Share(fabric.global_rank, fabric.world_size)
-samples = load_samples(config.data, find_scene_folders([scene]), 0, 3, 0, share)
+samples = load_samples(config.data, find_scene_folders([scene]), 0, 2, 0, share)
 losses = [trainer.learn(own) for _, own in samples]
 assert any_process(fabric, fabric.global_rank == fabric.world_size - 1) and not any_process(fabric, False)
 if fabric.is_global_zero:
@@ -60,7 +60,7 @@ def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path):
     assert (processes, alone) == (2, 1)
     for ours, theirs in zip(losses, expected_losses, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    # AdamW makes steps of one size out of gradients that are nothing but rounding.
+    # Not of all weights: AdamW makes steps of one size out of gradients that are nothing but rounding.
     for name, value in expected.items():
         if name.startswith("backbone.bn0.bn.running"):
             torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-5, msg=name)
