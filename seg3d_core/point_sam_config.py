@@ -219,8 +219,8 @@ class PointSamProposalsConfig(Config):
     overlap_m: float = Field(0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m.")
     clicks: int = Field(192, ge=1, le=10_000, description="Clicks in each tile, as far apart as they can be.")
     clicks_at_once: int = Field(16, ge=1, le=1024, description="Clicks that are answered together; costs memory.")
-    min_iou: float = Field(0.5, ge=0, le=1, description="Masks need a predicted IoU above this.")
-    min_stability: float = Field(0.7, ge=0, le=1, description="Masks need a stability above this.")
+    min_iou: float = Field(0.45, ge=0, le=1, description="Masks need a predicted IoU above this.")
+    min_stability: float = Field(0.3, ge=0, le=1, description="Masks need a stability above this.")
     min_voxels: int = Field(15, ge=1, le=1_000_000, description="Masks with fewer voxels are dropped.")
     max_share: float = Field(0.7, gt=0, le=1, description="Masks with more than this share of a tile are dropped.")
     max_iou: float = Field(
