@@ -44,7 +44,7 @@ def test_files(tmp_path):
 def test_unknown_names(tmp_path):
     with pytest.raises(
         ConfigError,
-        match="model = 'huge': neither one of nano, tiny, .*, giant, .*_voronoi nor a file",
+        match=r"model = 'huge': neither one of nano, tiny, .*, giant, .*_voronoi nor a file",
     ):
         make("huge")
     with pytest.raises(ConfigError, match=r"unknown setting scene\.radius, did you mean scene\.radius_m"):
