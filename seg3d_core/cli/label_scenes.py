@@ -65,6 +65,8 @@ def _run(options: argparse.Namespace) -> int:
     stream = sys.stderr if share.rank == 0 else io.StringIO()
     report = pseudo_masks.label_scenes(scenes, model, options.name, source, stream)
     words = f"{report.labelled} scenes labelled with {report.masks} masks, {report.kept} had masks before"
+    if report.labelled and not report.masks:
+        words += ": the network is sure of none, see score_threshold"
     print(f"process {share.rank}: {words}" if share.world > 1 else words)
     return 1 if report.failed else 0
 

@@ -60,7 +60,7 @@ class Validation:
         source: of clouds that are not learned from.
 
     Raises:
-        ConfigError: none of them can be used.
+        ConfigError: none of them can be used, or none has a mask that counts.
     """
 
     def __init__(self, config: ValidationConfig, data: DataConfig, source: CloudSource) -> None:
@@ -76,6 +76,12 @@ class Validation:
                 self._samples.append(sample)
         if not self._samples:
             raise ConfigError(f"none of {len(chosen)} held-out samples can be used to validate on")
+        # Otherwise every figure would be NaN, and none ever the best.
+        if not any((sample.masks.sum(axis=1) >= config.fewest_voxels).any() for sample in self._samples):
+            raise ConfigError(
+                f"none of {len(self._samples)} held-out samples has a mask of at least {config.fewest_voxels} voxels: "
+                "see held_out, validation.targets and validation.fewest_voxels"
+            )
 
     def score(self, network: Segment3DNetwork, pictures: Path | None = None) -> Score:
         """Of ``network``; the first samples are drawn into the folder ``pictures``."""

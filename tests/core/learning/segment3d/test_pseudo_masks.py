@@ -176,6 +176,8 @@ def test_the_command(scenes, tmp_path, capsys):
     assert all(scene.pseudo_path("stage1").is_file() for scene in scenes)
     assert main(command) == 0
     assert capsys.readouterr().out == "0 scenes labelled with 0 masks, 3 had masks before\n"
+    assert main([*command, "--name", "sure", "--set", "score_threshold=1", "--set", "device=cpu"]) == 0
+    assert "with 0 masks, 0 had masks before: the network is sure of none" in capsys.readouterr().out
     assert main([*command, "--set", "num_queries=20"]) == 2
     assert "take another name, or delete it" in capsys.readouterr().err
     scenes[1].pseudo_path("stage1").unlink()

@@ -219,3 +219,9 @@ def test_bad_settings(tmp_path, capsys, settings, message):
     changes = [text for value in settings for text in ("--set", value)]
     assert main(["train", "stage1", "--folder", str(tmp_path / "run"), *changes]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_cannot_be_judged_is_said_at_the_start(scenes, tmp_path):
+    validation = {"every": 2, "samples": 1, "fewest_voxels": 90_000, "pictures": 0}
+    with pytest.raises(ConfigError, match="none of 1 held-out samples has a mask of at least 90000 voxels"):
+        recipe.train(settings(scenes, validation=validation), tmp_path / "run")
