@@ -41,6 +41,19 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+def own_device(name: str, processes: int, local_rank: int) -> str:
+    """The device that ``name`` means for one of ``processes``: a GPU of its own, where no particular one is asked for.
+
+    Args:
+        name: cpu, cuda, cuda:N or auto.
+        processes: that share the machine's GPUs, or those of several machines.
+        local_rank: of this one among those of its machine.
+    """
+    if processes == 1 or name not in ("auto", "cuda") or not torch.cuda.is_available():
+        return name
+    return f"cuda:{local_rank % torch.cuda.device_count()}"
+
+
 def device_text(device: torch.device) -> str:
     """The device with its name, for people."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

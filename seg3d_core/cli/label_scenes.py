@@ -58,9 +58,12 @@ def _run(options: argparse.Namespace) -> int:
     predictor = import_with_torch("seg3d_core.segment3d.predictor", "labelling scenes")
     share = Share.from_environment()
     settings = pseudo_masks.labelling_settings(settings_of(options, _config_class()))
+    own = import_with_torch("seg3d_core.devices", "labelling scenes").own_device(
+        settings.device, share.world, share.local_rank
+    )
     checkpoint = Path(options.checkpoint)
     scenes = find_scene_folders(options.scenes)[share.rank :: share.world]
-    model = predictor.Segment3D.from_checkpoint(checkpoint, _on_own_gpu(settings, share.world, share.local_rank))
+    model = predictor.Segment3D.from_checkpoint(checkpoint, settings.model_copy(update={"device": own}))
     source = pseudo_masks.teacher(checkpoint, settings)
     stream = sys.stderr if share.rank == 0 else io.StringIO()
     report = pseudo_masks.label_scenes(scenes, model, options.name, source, stream)
@@ -69,12 +72,3 @@ def _run(options: argparse.Namespace) -> int:
         words += ": the network is sure of none, see score_threshold"
     print(f"process {share.rank}: {words}" if share.world > 1 else words)
     return 1 if report.failed else 0
-
-
-def _on_own_gpu(settings: Any, processes: int, local_rank: int) -> Any:
-    """``settings`` with one GPU for each of several processes, where no particular device is asked for."""
-    import torch
-
-    if processes == 1 or settings.device not in ("auto", "cuda") or not torch.cuda.is_available():
-        return settings
-    return settings.model_copy(update={"device": f"cuda:{local_rank % torch.cuda.device_count()}"})
