@@ -67,6 +67,9 @@ def test_the_loss(sample: VoxelSample, compare: Callable[..., None]) -> None:
     output = network(SparseTensor.from_coordinates(batch.coordinates, batch.colours), batch.xyz)
     predictions = [*output.auxiliary, output.prediction]
     fewer = Criterion(CONFIG.loss.model_copy(update={"matching_voxels": 1024}))
+    losses = fewer(predictions, batch.masks)
+    assert torch.isfinite(losses.total)
+    assert [len(found.queries) for of_scenes in losses.matches for found in of_scenes] == [MASKS] * len(predictions)
     compare(
         "matching by 1024 voxels, losses and their gradients",
         lambda: fewer(predictions, batch.masks),
