@@ -43,11 +43,14 @@ if fabric.is_global_zero:
 def learned(folder: Path, scene: str, processes: int, batch: int):
     (folder / "worker.py").write_text(WORKER)
     out = folder / f"{processes}.pt"
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    # By address: a machine's own name need not resolve, and gloo looks it up unless it is told an interface.
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    torchrun += ["--nproc-per-node", str(processes)]
     launch = torchrun if processes > 1 else []
     command = [sys.executable, *launch, str(folder / "worker.py"), str(out), scene, str(batch)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, env=environment, timeout=250, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    ended = subprocess.run(command, env=environment, timeout=250, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
     return torch.load(out, weights_only=True)
 
 
