@@ -7,6 +7,7 @@ averages noise, and bounds the work that follows by the size of the scene instea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -21,7 +22,11 @@ from seg3d_core.geometry.sorting_kernels import (
 from seg3d_core.geometry.surface_kernels import group_means
 from seg3d_core.geometry.surface_neighbours_kernels import grid_neighbours
 from seg3d_core.geometry.voxels import voxel_keys
+from seg3d_core.threads import share_out, usable_cores
 from seg3d_core.types import Cloud
+
+_POINTS_PER_THREAD = 5000
+"""Fewer take less time than handing them over saves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +93,10 @@ def nearest_within(
     keys = voxel_keys(points, cell_size_m)
     order = radix_order(compact_keys(keys))
     starts = group_starts(keys, order)
-    neighbours: Int32[np.ndarray, "S k"] = grid_neighbours(
-        points, order, keys[order[starts[:-1]]], starts, cell_size_m, k, radius_m
-    )
-    return neighbours
+    found = np.full((len(points), k), np.int32(-1))
+    search = partial(grid_neighbours, points, order, keys[order[starts[:-1]]], starts, cell_size_m, radius_m, found)
+    share_out(search, starts.astype(np.int64), max(1, min(usable_cores(), len(points) // _POINTS_PER_THREAD)))
+    return found
 
 
 def _unit(vectors: Float32[np.ndarray, "S 3"]) -> Float32[np.ndarray, "S 3"]:

@@ -26,16 +26,20 @@ def grid_neighbours(
     cell_keys: np.ndarray,
     cell_starts: np.ndarray,
     cell_size: float,
-    k: int,
     radius: float,
-) -> np.ndarray:
-    """(N, k) int32 nearest other points within ``radius``, nearest first, -1 where there are fewer.
+    found: np.ndarray,
+    first_cell: int,
+    last_cell: int,
+) -> None:
+    """Nearest other points within ``radius`` into ``found`` (N, k) int32, all -1 before: nearest first.
+
+    Only of the points in the cells from ``first_cell`` up to ``last_cell``: other threads can fill the other rows.
 
     ``order`` sorts the points by cell; of equal distances the point earlier in it comes first. ``cell_keys`` are the
     occupied cells, packed 21 bits per axis with a free border, ``cell_starts`` where they begin in ``order``.
     A block of ring r contains everything within r cells of its centre, so rings grow until nothing can be missed.
     """
-    found = np.full((len(points), k), np.int32(-1))
+    k = found.shape[1]
     last_ring = max(1, int(np.ceil(radius / cell_size)))
     cursors = np.zeros((last_ring + 1, (2 * last_ring + 1) ** 2), np.int64)
     members = np.empty(256, np.int32)
@@ -43,7 +47,7 @@ def grid_neighbours(
     slots = np.empty(264, np.int32)
     limit = radius * radius
     expected = 0.0
-    for cell in range(len(cell_keys)):
+    for cell in range(first_cell, last_cell):
         begin, pending = cell_starts[cell], cell_starts[cell + 1] - cell_starts[cell]
         is_done = np.zeros(pending, np.bool_)
         for ring in range(1, last_ring + 1):
@@ -66,7 +70,6 @@ def grid_neighbours(
                     pending -= 1
             if pending == 0:
                 break
-    return found
 
 
 @njit(cache=True, nogil=True)

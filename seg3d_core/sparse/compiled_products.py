@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from seg3d_core.sparse.pair_tiles import PairTiles
 from seg3d_core.sparse.products_kernels import add_kernel_gradient, multiply_tiles
 from seg3d_core.sparse.register_kernels import BLOCK_BYTES
+from seg3d_core.threads import share_out
 
 TYPES = (torch.float32, torch.float64)
 """What is compiled."""
@@ -71,7 +69,7 @@ def sum_of_products(
         _array(out),
     )
 
-    _share(work, pairs.starts[:: pairs.volume])
+    share_out(work, pairs.starts[:: pairs.volume], torch.get_num_threads())
     return out if out.shape[1] == kernel.channels else out[:, : kernel.channels].contiguous()
 
 
@@ -86,30 +84,8 @@ def kernel_gradient(
     pair_arrays = (pairs.starts, pairs.inputs, pairs.outputs)
     work = partial(cast(Any, add_kernel_gradient), _array(features), _array(padded), *pair_arrays, block, _array(out))
 
-    _share(work, np.arange(pairs.volume + 1))
+    share_out(work, np.arange(pairs.volume + 1), torch.get_num_threads())
     return out[..., :channels].contiguous()
-
-
-def _share(work: Callable[[int, int], None], costs: Int64[np.ndarray, " N"]) -> None:
-    """Run ``work(first, last)`` on parts of about the same cost, on as many threads as PyTorch uses.
-
-    Args:
-        work: compiled, lets other threads run meanwhile.
-        costs: cumulative, beginning with that of nothing.
-    """
-    threads = min(torch.get_num_threads(), len(costs) - 1)
-    if threads <= 1:
-        work(0, len(costs) - 1)
-        return
-    wanted = np.linspace(costs[0], costs[-1], threads + 1)[1:-1]
-    bounds = [0, *np.searchsorted(costs, wanted).tolist(), len(costs) - 1]
-    list(_pool(torch.get_num_threads(), os.getpid()).map(work, bounds[:-1], bounds[1:]))
-
-
-@cache
-def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
-    """Threads of this process: those of its parent would not run."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="sparse")
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from seg3d_core.errors import InputError
+from seg3d_core.geometry import surface
 from seg3d_core.geometry.surface import nearest_within, point_spacing, thin
 from seg3d_core.geometry.voxels import voxel_keys
 from seg3d_core.types import Cloud
@@ -97,3 +98,11 @@ def test_many_points_in_one_cell() -> None:
     points = (np.random.default_rng(0).random((700, 3)) * 0.05).astype(np.float32)
     doubles = points.astype(np.float64)
     np.testing.assert_array_equal(nearest_within(points, 5, 1.0, 0.5), cKDTree(doubles).query(doubles, 6)[1][:, 1:])
+
+
+def test_several_threads_find_what_one_does(monkeypatch):
+    points = np.random.default_rng(3).uniform(0, 2, (30_000, 3)).astype(np.float32)
+    monkeypatch.setattr(surface, "usable_cores", lambda: 1)
+    alone = nearest_within(points, 6, 0.3, 0.1)
+    monkeypatch.setattr(surface, "usable_cores", lambda: 4)
+    np.testing.assert_array_equal(nearest_within(points, 6, 0.3, 0.1), alone)
