@@ -40,11 +40,21 @@ def make_proposals(config: PointSamProposalsConfig) -> Any:
 def make_point_sam(model: str, settings: PointSamSettings) -> Any:
     """The ``PointSam`` of that name or file; raises as ``make_prompt_model``."""
     point_sam = import_with_torch("seg3d_core.point_sam.predictor", f"model = {model!r}").PointSam
+    weights = point_sam_weights(model)
+    return point_sam.from_preset(model, settings) if weights is None else point_sam.from_checkpoint(weights, settings)
+
+
+def point_sam_weights(model: str) -> Path | None:
+    """The file of weights that ``model`` names; None for a preset, whose weights are random.
+
+    Raises:
+        ConfigError: see ``make_prompt_model``.
+    """
     if model in _SHIPPED:
-        return point_sam.from_checkpoint(shipped(_SHIPPED[model]), settings)
+        return shipped(_SHIPPED[model])
     if model in POINT_SAM_PRESETS:
-        return point_sam.from_preset(model, settings)
+        return None
     if not Path(model).is_file():
         names = ", ".join(dict.fromkeys([*_SHIPPED, *POINT_SAM_PRESETS]))
         raise ConfigError(f"model = {model!r}: neither one of {names} nor a file that exists")
-    return point_sam.from_checkpoint(model, settings)
+    return Path(model)

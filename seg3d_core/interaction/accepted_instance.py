@@ -25,7 +25,7 @@ class AcceptedInstance:
         points: (K, 3) its points, m in ``frame_id``.
         surroundings: (S, 3) points beside it that are not of it, as far as they decide what is of it on another cloud.
         prompt: the clicks that selected it, m in ``frame_id``; empty where a mask was taken as it was.
-        source: what the last prompt was: click, mask, box or goal.
+        source: what the last prompt was: click, mask, box, lasso or goal.
         candidate: which of the candidates was chosen, 0 the best.
         iou_prediction: the model's estimate; near 0..1, not bounded.
         stability: 0..1, see ``MaskCandidates``.

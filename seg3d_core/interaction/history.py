@@ -21,7 +21,7 @@ class History:
 
     def __init__(self) -> None:
         self._now: Selection | None = None
-        self._before: list[_Packed | Selection | None] = []
+        self._before: list[PackedSelection | Selection | None] = []
 
     @property
     def now(self) -> Selection | None:
@@ -34,7 +34,7 @@ class History:
 
     def push(self, selection: Selection | None) -> None:
         """A step that can be undone."""
-        self._before.append(None if self._now is None else _packed(self._now))
+        self._before.append(None if self._now is None else packed(self._now))
         self._now = selection
 
     def change(self, selection: Selection) -> None:
@@ -44,7 +44,7 @@ class History:
     def pop(self) -> None:
         """Undo the newest step; there must be one."""
         before = self._before.pop()
-        self._now = before.unpack() if isinstance(before, _Packed) else before
+        self._now = before.unpack() if isinstance(before, PackedSelection) else before
 
     def forget(self) -> None:
         """Nothing is selected, nothing can be undone."""
@@ -53,7 +53,7 @@ class History:
 
 
 @dataclass(frozen=True, eq=False)
-class _Packed:
+class PackedSelection:
     """A selection, of whose logits only those are kept that have not the value of most.
 
     Clicks on a large map say nothing of most of its points, which all have one value. So a hundred clicks take the
@@ -74,8 +74,8 @@ class _Packed:
         return Selection(candidates=MaskCandidates(mask_logits=logits, **self.candidates), **self.rest)
 
 
-def _packed(selection: Selection) -> _Packed | Selection:
-    """The selection itself where packing would not make it smaller."""
+def packed(selection: Selection) -> PackedSelection | Selection:
+    """The selection in little memory; itself where packing would not make it smaller."""
     logits = np.ascontiguousarray(selection.candidates.mask_logits).reshape(-1)
     # As bits: -0.0 is not 0.0.
     bits = logits.view(np.int32)
@@ -88,7 +88,7 @@ def _packed(selection: Selection) -> _Packed | Selection:
         return selection
     rest, candidates = _fields(selection, "candidates"), _fields(selection.candidates, "mask_logits")
     shape = selection.candidates.mask_logits.shape
-    return _Packed(rest, candidates, shape, background.view(np.float32), position, logits[position])
+    return PackedSelection(rest, candidates, shape, background.view(np.float32), position, logits[position])
 
 
 def _fields(value: Any, left_out: str) -> dict[str, Any]:

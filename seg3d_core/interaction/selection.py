@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32
 from seg3d_core.interaction.candidates import MaskCandidates
 from seg3d_core.types import Cloud, Prompt
 
-Source = Literal["click", "mask", "box", "goal"]
+Source = Literal["click", "mask", "box", "lasso", "goal"]
 """What the last prompt was."""
 
 

@@ -167,12 +167,35 @@ class ObjectSession:
             PromptError: no cloud yet, a corner is not finite, or there are no points in the box.
             InputError: the model refuses it.
         """
-        cloud = self._snapshot()
-        mask = points_in_box(cloud.points, corner_a, corner_b, self.settings.box_margin_m)
+        return self.select_region(
+            points_in_box(self._snapshot().points, corner_a, corner_b, self.settings.box_margin_m), "box"
+        )
+
+    def select_region(self, mask: Bool[np.ndarray, " N"], source: Source) -> Selection:
+        """The object that a rough mask means, as ``select_box`` asks for the points in a box.
+
+        Args:
+            mask: of ``cloud``.
+            source: what the mask was made with.
+
+        Raises:
+            PromptError: no cloud yet, or the mask has no points.
+            InputError: the mask has another length than the cloud, or the model refuses it.
+        """
+        cloud, logits = self._snapshot(), self._mask_prompt(mask)
         prompt = Prompt.click(*cloud.points[deepest_row(cloud.points, mask)].tolist())
-        logits = self._mask_prompt(mask)
         candidates = self._model.predict(prompt, logits, multimask=False).with_given(logits)
-        return self._push(Selection(prompt, candidates, source="box"))
+        return self._push(Selection(prompt, candidates, source=source))
+
+    def select_again(self, selection: Selection) -> Selection:
+        """Go on from what was selected earlier; it takes the place of what is selected now, which ``undo`` brings back.
+
+        Raises:
+            InputError: it was selected on another cloud.
+        """
+        if selection.cloud is not self._cloud:
+            raise InputError("the selection belongs to another cloud than the one that clicks mean")
+        return self._push(selection)
 
     def select_goal(self, x_m: float, y_m: float, instances: Instances | None = None) -> Selection:
         """The object that stands at a position on the floor, as ``goal_prompt`` says; z of the frame points up.

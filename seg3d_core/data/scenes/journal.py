@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seg3d_core.data.json_lines import JsonLines
 from seg3d_core.errors import InputError
 
 JOURNAL = "unfinished.jsonl"
+_ANEW = "delete the folder to begin anew"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,8 @@ class Journal:
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
         self.entries: list[Entry] = []
+        self._file = JsonLines(path, "is being written", _ANEW)
         try:
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-        try:
-            self._lock()
             self._begin(json.loads(json.dumps(identity)))
         except InputError:
             self._file.close()
@@ -53,12 +50,12 @@ class Journal:
 
     def add(self, frame: str, index: int, stamp_ns: int) -> None:
         """A frame is complete on the disk."""
-        self._append({"frame": frame, "index": index, "stamp_ns": stamp_ns})
+        self._file.append({"frame": frame, "index": index, "stamp_ns": stamp_ns})
         self.entries.append(Entry(frame, index, stamp_ns))
 
     def skip(self, frame: str, reason: str) -> None:
         """A frame is left out."""
-        self._append({"frame": frame, "reason": reason})
+        self._file.append({"frame": frame, "reason": reason})
         self.entries.append(Entry(frame, None, reason=reason))
 
     def close(self) -> None:
@@ -67,44 +64,23 @@ class Journal:
 
     def remove(self) -> None:
         """The scene is finished."""
-        self.path.unlink(missing_ok=True)
-        self.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{self.path.parent} is being written by another process") from error
-        except OSError as error:
-            raise InputError(f"cannot lock {self.path}: {error.strerror or error}") from error
+        self._file.remove()
 
     def _begin(self, identity: dict[str, Any]) -> None:
-        self._file.seek(0)
-        data = self._file.read()
-        # A line without its end is one that a kill or a full disk cut off.
-        whole = data[: data.rfind(b"\n") + 1]
-        self._file.truncate(len(whole))
-        if not whole:
-            self._append({"identity": identity})
+        if not self._file.lines:
+            self._file.append({"identity": identity})
             return
         try:
-            first, *rest = [json.loads(line) for line in whole.splitlines()]
+            first, *rest = self._file.lines
             begun = first["identity"]
             self.entries = [Entry(**line) if "index" in line else Entry(index=None, **line) for line in rest]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.path} is damaged ({error}): delete the folder to begin anew") from error
+            raise InputError(f"{self.path} is damaged ({error}): {_ANEW}") from error
         if begun != identity:
             raise InputError(
                 f"{self.path.parent} was begun with other settings ({_difference(begun, identity)}): delete it, or use "
                 "those again"
             )
-
-    def _append(self, line: dict[str, Any]) -> None:
-        try:
-            self._file.write(json.dumps(line).encode() + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
 def _difference(begun: Any, identity: dict[str, Any], prefix: str = "") -> str:
