@@ -72,7 +72,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices)
         for name, default, description, choices in ARGUMENTS
     ]
-    return LaunchDescription([*declared, *shared_memory(), OpaqueFunction(function=nodes)])
+    return LaunchDescription([*declared, *shared_memory(), *few_heaps(), OpaqueFunction(function=nodes)])
 
 
 def shared_memory() -> list[SetEnvironmentVariable]:
@@ -83,6 +83,11 @@ def shared_memory() -> list[SetEnvironmentVariable]:
     # Fast DDS 2 knows only the old name; Fast DDS 3 warns about it.
     name = names[os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy")]
     return [SetEnvironmentVariable(name, str(CONFIG / "fastdds.xml"))]
+
+
+def few_heaps() -> list[SetEnvironmentVariable]:
+    """Two heaps a process, unless the user chose: glibc's eight a core keep what a node's earlier threads freed."""
+    return [] if "MALLOC_ARENA_MAX" in os.environ else [SetEnvironmentVariable("MALLOC_ARENA_MAX", "2")]
 
 
 def nodes(context: LaunchContext) -> list[Node]:

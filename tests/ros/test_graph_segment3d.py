@@ -56,9 +56,8 @@ def boxes_message(stamp_s: int) -> PointCloud2:
 def test_a_network_through_all_states_does_not_grow(
     graph: Graph, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Each activation has threads of its own, and glibc may give each a heap of its own, up to eight times the cores:
-    # on two cores the process grew by 60 MB a turn for seven turns and not in the seven after. With few heaps, growth
-    # is what the node itself still holds.
+    # As launch and ./run set it. Each activation has threads of its own, and glibc would give each a heap of its own,
+    # up to eight a core: on two cores the process grew by 60 MB a turn for seven turns and not in the seven after.
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     clouds = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
     markers = graph.collect(MarkerArray, f"{NODE}/markers", EVERYTHING)

@@ -192,6 +192,16 @@ def test_one_dds_profile_is_set_unless_the_user_has_one(
     assert [part.text for part in setting.value] == [str(shipped_profile())]
 
 
+def test_there_are_few_heaps_unless_the_user_wants_more(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    assert launch_file.few_heaps() == []
+    monkeypatch.delenv("MALLOC_ARENA_MAX")
+    (setting,) = launch_file.few_heaps()
+    assert [part.text for part in (*setting.name, *setting.value)] == ["MALLOC_ARENA_MAX", "2"]
+
+
 @pytest.mark.parametrize("camera", ["custom", "realsense", "zed", "orbbec", "oak"])
 def test_camera_presets_are_complete_and_relative(launch_file: ModuleType, camera: str) -> None:
     given = {

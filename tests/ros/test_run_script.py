@@ -136,3 +136,11 @@ def test_the_dds_profile_is_set_unless_the_user_has_one(
     assert bash(script, ROS_DISTRO=distribution).stdout.strip() == f"{ROOT}/config/fastdds.xml"
     kept = bash(f"ros_environment; printenv {variable}", ROS_DISTRO=distribution, **{variable: "/mine.xml"})
     assert kept.stdout.strip() == "/mine.xml"
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [({}, "2"), ({"MALLOC_ARENA_MAX": "7"}, "7")])
+def test_there_are_few_heaps_unless_the_user_wants_more(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], expected: str
+) -> None:
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert bash("ros_environment; printenv MALLOC_ARENA_MAX", **chosen).stdout.strip() == expected
