@@ -52,11 +52,7 @@ class AcceptedInstance:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.name) > LONGEST_NAME or not self.name.isprintable():
-            raise InputError(
-                f"the name {self.name[:LONGEST_NAME]!r} has {len(self.name)} characters, at most {LONGEST_NAME} "
-                "are possible, all printable"
-            )
+        check_name(self.name)
 
     @property
     def score(self) -> float:
@@ -77,3 +73,17 @@ class AcceptedInstance:
     @cached_property
     def _object(self) -> ObjectPoints:
         return ObjectPoints(self.points, self.surroundings)
+
+
+def check_name(name: str) -> str:
+    """``name``, where people can call an object that.
+
+    Raises:
+        InputError: it is too long or not printable.
+    """
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(
+            f"the name {name[:LONGEST_NAME]!r} has {len(name)} characters, at most {LONGEST_NAME} are possible, all "
+            "printable"
+        )
+    return name
