@@ -55,6 +55,9 @@ setup(
         "jaxtyping>=0.3.2",
         "annotated-types",
         "rosbags>=0.10.4",
+        # Compress what is recorded; rosbags reads it with the same.
+        "lz4>=4",
+        "backports.zstd>=1 ; python_version < '3.14'",
         # Reads sqlite3 bags for rosbags and raises its own errors.
         "apsw",
         "safetensors>=0.4",

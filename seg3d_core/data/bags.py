@@ -140,5 +140,5 @@ def _missing(path: Path) -> str:
         return "No such file or directory"
     storages = sorted(file.name for file in path.glob("*") if file.suffix in (".mcap", ".db3"))
     if storages:
-        return f"the folder has no metadata.yaml; open {storages[0]} in it, or run: ros2 bag reindex {path}"
+        return f"the folder has no metadata.yaml; make it readable with: seg3d bags repair {path}"
     return "not a rosbag2 recording: the folder has neither metadata.yaml nor .mcap or .db3 files"

@@ -69,7 +69,7 @@ def test_the_single_file_is_readable_too(tmp_path: Path) -> None:
         writer.topic("/chatter", STRING)(5, text("hello"))
     (tmp_path / "bag" / "metadata.yaml").unlink()
     assert [m.data for m in read_bag(tmp_path / "bag" / "bag.mcap")] == [text("hello")]
-    with pytest.raises(InputError, match=r"no metadata\.yaml; open bag\.mcap in it, or run: ros2 bag reindex"):
+    with pytest.raises(InputError, match=r"no metadata\.yaml; make it readable with: seg3d bags repair "):
         BagReader(tmp_path / "bag")
 
 
