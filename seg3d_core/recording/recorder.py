@@ -54,8 +54,8 @@ class Recorder:
     Args:
         config: bounds and files.
         keep_ring: keep the last seconds in memory, for ``snapshot``.
-        failed: told, on the thread, why a recording came to its end by itself, and about messages that could not be
-            prepared.
+        stopped: told, on the thread, why a recording came to its end by itself.
+        failed: told, on the thread, about messages that could not be prepared and are recorded as they are.
         crashed: told about everything unexpected, on the thread; must not raise.
     """
 
@@ -63,12 +63,14 @@ class Recorder:
         self,
         config: RecordingConfig,
         keep_ring: bool,
+        stopped: Callable[[InputError], None],
         failed: Callable[[InputError], None],
         crashed: Callable[[Exception], None],
     ) -> None:
         self._config = config
         self._latched = LatchedMemory()
         self._ring = Ring(config.ring, self._latched) if keep_ring else None
+        self._stopped = stopped
         self._failed = failed
         self._crashed = crashed
         self._prepare: dict[str, Prepare] = {}
@@ -197,7 +199,7 @@ class Recorder:
             try:
                 self._do(item)
             except InputError as error:
-                self._failed(error)
+                self._stopped(error)
             except Exception as error:  # one bad message must not end the recording
                 self._crashed(error)
 

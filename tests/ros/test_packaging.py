@@ -22,7 +22,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONAL_ROS = {"tf2_ros", "vision_msgs", "sensor_msgs_py", "tf_transformations"}
-DISTRIBUTION_OF = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
+DISTRIBUTION_OF = {
+    "PIL": "pillow",
+    "backports": "backports.zstd",
+    "compression": "backports.zstd",  # of which it is the later name
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
 """Modules whose distribution has another name."""
 LOCKED_EXTRAS = ("ros", "train", "label", "ray", "test")
 NEVER_IMPORTED = {"setuptools"}

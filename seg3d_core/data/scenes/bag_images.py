@@ -7,12 +7,13 @@ import struct
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt16
 from numpy.typing import NDArray
 from PIL import Image
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
+from seg3d_core.data.rvl_kernels import decode_rvl
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
 
@@ -23,6 +24,10 @@ _CHANNELS = {"rgb8": "012", "bgr8": "210", "rgba8": "012", "bgra8": "210", "mono
 """Which bytes of a pixel are red, green and blue."""
 
 _DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+_RVL_SIZE = struct.Struct("<II")
+_MAX_PIXELS = 1 << 26
+"""Larger pictures are refused before memory is set aside for them."""
+
 _DEPTH_HEADER = struct.Struct("<iff")
 """compressedDepth begins with this: a number, and two quantisation parameters of 32-bit depth."""
 
@@ -93,11 +98,26 @@ def _compressed_depth_m(message: Any) -> Float32[np.ndarray, "H W"]:
     data = bytes(message.data)
     if "compressedDepth" not in message.format or len(data) < _DEPTH_HEADER.size:
         raise InputError(f"compressed depth has format {message.format!r}, expected ...compressedDepth...")
-    raw = np.asarray(_unpacked(data[_DEPTH_HEADER.size :])).astype(np.float32)
+    packed = data[_DEPTH_HEADER.size :]
+    raw = (_rvl_pixels(packed) if message.format.endswith("rvl") else np.asarray(_unpacked(packed))).astype(np.float32)
     if message.format.startswith("32FC1"):
         _, a, b = _DEPTH_HEADER.unpack_from(data)
         return np.where(raw > 0, np.float32(a) / np.maximum(raw - np.float32(b), np.float32(1e-6)), np.float32(0))
     return raw / np.float32(1000)
+
+
+def _rvl_pixels(data: bytes) -> UInt16[np.ndarray, "H W"]:
+    if len(data) < _RVL_SIZE.size:
+        raise InputError(f"compressed depth has {len(data)} bytes of RVL, its size alone takes {_RVL_SIZE.size} bytes")
+    width, height = _RVL_SIZE.unpack_from(data)
+    if not 0 < width * height <= _MAX_PIXELS:
+        raise InputError(f"compressed depth claims {width}x{height} px, must be 1 to {_MAX_PIXELS} pixels")
+    stream = data[_RVL_SIZE.size :]
+    pixels = np.empty(width * height, np.uint16)
+    done = decode_rvl(np.frombuffer(stream[: len(stream) // 4 * 4], "<u4").astype(np.uint32), pixels)
+    if done < len(pixels):
+        raise InputError(f"compressed depth is damaged: RVL stopped at {done} of {len(pixels)} pixels")
+    return pixels.reshape(height, width)
 
 
 def _metres(values: NDArray[Any]) -> Float32[np.ndarray, "H W"]:

@@ -32,9 +32,16 @@ class Running:
 
     def __init__(self, keep_ring: bool, **values: object) -> None:
         self.failures: list[str] = []
+        self.stops: list[str] = []
         self.crashes: list[Exception] = []
         config = RecordingConfig.build({"files": {"min_free_mb": 0}, **values})
-        self.recorder = Recorder(config, keep_ring, lambda error: self.failures.append(str(error)), self.crashes.append)
+        self.recorder = Recorder(
+            config,
+            keep_ring,
+            lambda error: self.stops.append(str(error)),
+            lambda error: self.failures.append(str(error)),
+            self.crashes.append,
+        )
         self.recorder.start()
 
     def on_thread(self, function: Callable[[], object]) -> object:
@@ -160,7 +167,7 @@ def test_a_full_disk_stops_the_recording_and_is_said(plain: Running, tmp_path: P
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     assert plain.recorder.status().path is None
-    (said,) = plain.failures
+    (said,) = plain.stops
     assert "bag: File too large; recording has stopped, 6 messages are in " in said
     assert said.endswith("bag, 2 messages were lost")
     assert [m.stamp_ns // S for m in read_bag(tmp_path / "bag")] == list(range(6))

@@ -1,4 +1,4 @@
-"""RVL depth decompression (Wilson, "Fast Lossless Depth Image Compression", ISS 2017).
+"""RVL depth compression (Wilson, "Fast Lossless Depth Image Compression", ISS 2017).
 
 The stream is a sequence of 32-bit words of eight nibbles, most significant first. A number is coded in nibbles of
 three bits, least significant first; the nibble's top bit says that another one follows. Numbers alternate: a count of
@@ -58,3 +58,43 @@ def decode_rvl(words, pixels):  # type: ignore[no-untyped-def]
             pixels[done] = np.uint16(previous & 0xFFFF)
             done += 1
     return done
+
+
+@njit(cache=True, nogil=True)
+def _write_number(words, nibble, value):  # type: ignore[no-untyped-def]
+    """Put a number at a nibble position of zeroed words; the position behind it."""
+    while True:
+        bits = value & 7
+        value >>= 3
+        if value:
+            bits |= 8
+        words[nibble >> 3] |= np.uint32(bits) << np.uint32(28 - 4 * (nibble & 7))
+        nibble += 1
+        if not value:
+            return nibble
+
+
+@njit(cache=True, nogil=True)
+def encode_rvl(pixels, words):  # type: ignore[no-untyped-def]
+    """Write the flat uint16 ``pixels`` into zeroed uint32 ``words``; returns how many words that took.
+
+    ``words`` must have room for one word a pixel and two more: no pixel takes more than six nibbles, no run's count
+    more than its run has pixels.
+    """
+    at = 0
+    nibble = 0
+    previous = np.int64(0)
+    while at < pixels.size:
+        start = at
+        while at < pixels.size and pixels[at] == 0:
+            at += 1
+        nibble = _write_number(words, nibble, np.int64(at - start))
+        start = at
+        while at < pixels.size and pixels[at] != 0:
+            at += 1
+        nibble = _write_number(words, nibble, np.int64(at - start))
+        for place in range(start, at):
+            step = np.int64(pixels[place]) - previous
+            nibble = _write_number(words, nibble, (step << 1) ^ (step >> 63))
+            previous = np.int64(pixels[place])
+    return (nibble + 7) >> 3
