@@ -12,10 +12,23 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from seg3d_core.cli import bench, convert, data, doctor, download, evaluate, label, prompt, propose, segment, train
+from seg3d_core.cli import (
+    bench,
+    convert,
+    data,
+    doctor,
+    download,
+    evaluate,
+    label,
+    prompt,
+    propose,
+    relabel,
+    segment,
+    train,
+)
 from seg3d_core.errors import Seg3dError
 
-COMMANDS = (segment, prompt, propose, evaluate, data, label, train, convert, download, bench, doctor)
+COMMANDS = (segment, prompt, propose, evaluate, data, label, relabel, train, convert, download, bench, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

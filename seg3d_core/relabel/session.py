@@ -240,7 +240,10 @@ class RelabelSession:
             return hanging_together(points, self._config.split_gap_m, self._config.min_part_points)
         if len(action.points_m) == 1:
             raise PromptError("one place says nothing about where to split: give one on each part")
-        return nearest_along_surface(points, np.array(action.points_m, np.float64), self._config.split_gap_m)
+        places = [np.array(place, np.float64) for place in action.points_m]
+        for place in places:
+            snap(points, place, self._config.interaction.max_snap_m)
+        return nearest_along_surface(points, np.stack(places), self._config.split_gap_m)
 
     def _again(self) -> None:
         """Do what the journal tells of."""

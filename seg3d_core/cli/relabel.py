@@ -1,0 +1,80 @@
+"""``seg3d relabel``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from seg3d_core.cli.settings import add_settings, settings_of
+
+_HELP = """\
+Correct the instances of scenes by clicks, in a browser or with a script, for training and evaluation.
+
+SCENE is a scene folder (seg3d data) or a folder of them; a cloud (.ply, .pcd or .npz); or a recording that seg3d data
+import reads: a bag, an RGB-D sequence. Of clouds and recordings scene folders are made first, in --to.
+
+Every action is on the disk when it is done. The same command goes on where it ended, however it ended, with every
+action to undo. Results go into the scene folder: cloud.npz with the new labels, relabel/instances.ply, and
+relabel/provenance.json, where each instance comes from; relabel/cloud_before.npz is the cloud as it was.
+
+--headless SCRIPT does the actions of a YAML file and prints what was done; docs/relabelling.md lists them. Steps that
+were done before are not done again. The exit code is 2 if a step was refused.
+
+examples:
+  seg3d relabel scenes/kitchen --headless kitchen.yaml
+  seg3d relabel room.ply --to relabelled --set start=empty --headless clicks.yaml --model point_sam_large.safetensors
+"""
+
+
+def add(commands: Any) -> None:
+    """Describe the command to argparse."""
+    command = commands.add_parser(
+        "relabel",
+        help="correct the instances of scenes by clicks",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("scenes", nargs="+", type=Path, metavar="SCENE", help="what to relabel, see above")
+    command.add_argument(
+        "--to",
+        type=Path,
+        default=Path("relabelled"),
+        metavar="FOLDER",
+        help="where scene folders of clouds and recordings are made (default: relabelled)",
+    )
+    command.add_argument("--headless", type=Path, metavar="SCRIPT", help="YAML file of actions to do without a browser")
+    command.add_argument("--model", help="what answers clicks; short for --set prompt.model=NAME (default: nano)")
+    add_settings(command, _config_class, "start=empty")
+    command.set_defaults(run=_run)
+
+
+def _config_class() -> Any:
+    from seg3d_core.relabel.settings import RelabelConfig
+
+    return RelabelConfig
+
+
+def _run(options: argparse.Namespace) -> int:
+    from seg3d_core.relabel.models import Models
+    from seg3d_core.relabel.targets import open_targets
+
+    config = settings_of(options, _config_class(), [f"prompt.model={options.model}"] if options.model else [])
+    return _run_headless(options, config, Models(config), open_targets)
+
+
+def _run_headless(options: argparse.Namespace, config: Any, models: Any, open_targets: Any) -> int:
+    from seg3d_core.learning.progress import StepProgress
+    from seg3d_core.relabel.headless import format_reports, run_script
+    from seg3d_core.relabel.script import Script
+
+    script = Script(options.headless)
+    scenes = open_targets(options.scenes, options.to, print)
+    progress = StepProgress(sys.stderr, "scenes")
+    reports = run_script(scenes, script, models, config, progress.tell)
+    print(format_reports(reports))
+    failed = [report for report in reports if report.error]
+    for report in failed:
+        print(f"seg3d: {report.scene}: {report.error}", file=sys.stderr)
+    return 2 if failed else 0
