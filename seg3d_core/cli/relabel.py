@@ -22,7 +22,11 @@ relabel/provenance.json, where each instance comes from; relabel/cloud_before.np
 --headless SCRIPT does the actions of a YAML file and prints what was done; docs/relabelling.md lists them. Steps that
 were done before are not done again. The exit code is 2 if a step was refused.
 
+Without --headless a browser is served at --host and --port until Ctrl-C: by default only browsers on this machine. At
+any other address they need a token, which is printed. Results are written when a scene is left and at the end.
+
 examples:
+  seg3d relabel scenes
   seg3d relabel scenes/kitchen --headless kitchen.yaml
   seg3d relabel room.ply --to relabelled --set start=empty --headless clicks.yaml --model point_sam_large.safetensors
 """
@@ -46,6 +50,9 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--headless", type=Path, metavar="SCRIPT", help="YAML file of actions to do without a browser")
     command.add_argument("--model", help="what answers clicks; short for --set prompt.model=NAME (default: nano)")
+    command.add_argument("--host", default="127.0.0.1", help="address that browsers are served at (127.0.0.1)")
+    command.add_argument("--port", type=int, default=8090, help="port there (8090); 0: any that is free")
+    command.add_argument("--token", help="for browsers of other machines; made up where it is not given")
     add_settings(command, _config_class, "start=empty")
     command.set_defaults(run=_run)
 
@@ -58,16 +65,41 @@ def _config_class() -> Any:
 
 def _run(options: argparse.Namespace) -> int:
     from seg3d_core.relabel.models import Models
-    from seg3d_core.relabel.targets import open_targets
 
     config = settings_of(options, _config_class(), [f"prompt.model={options.model}"] if options.model else [])
-    return _run_headless(options, config, Models(config), open_targets)
+    return (_serve if options.headless is None else _run_headless)(options, config, Models(config))
 
 
-def _run_headless(options: argparse.Namespace, config: Any, models: Any, open_targets: Any) -> int:
+def _serve(options: argparse.Namespace, config: Any, models: Any) -> int:
+    import secrets
+    import time
+
+    from seg3d_core.learning.progress import Interruption
+    from seg3d_core.relabel.targets import open_targets
+    from seg3d_core.relabel.web.controller import RelabelController
+    from seg3d_core.relabel.web.gate import is_loopback
+    from seg3d_core.relabel.web.server import RelabelServer
+
+    controller = RelabelController(open_targets(options.scenes, options.to, print), models, config)
+    token = options.token or secrets.token_hex(16)
+    try:
+        with RelabelServer(controller, options.host, options.port, token) as server, Interruption() as interruption:
+            address = f"http://{options.host}:{server.port}/"
+            print(
+                f"open {address if is_loopback(options.host) else f'{address}?token={token}'} ; Ctrl-C ends", flush=True
+            )
+            while not interruption.asked:
+                time.sleep(0.1)
+    finally:
+        controller.close()
+    return 0
+
+
+def _run_headless(options: argparse.Namespace, config: Any, models: Any) -> int:
     from seg3d_core.learning.progress import StepProgress
     from seg3d_core.relabel.headless import format_reports, run_script
     from seg3d_core.relabel.script import Script
+    from seg3d_core.relabel.targets import open_targets
 
     script = Script(options.headless)
     scenes = open_targets(options.scenes, options.to, print)

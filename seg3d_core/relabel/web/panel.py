@@ -1,0 +1,168 @@
+"""The panel beside the scene: buttons with their keys, the list of instances, and the camera's frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_args
+
+import numpy as np
+from jaxtyping import Bool
+
+from seg3d_core.errors import Seg3dError
+from seg3d_core.relabel.web.controller import Key, RelabelController
+
+Do = Callable[[Callable[[], object]], None]
+"""Takes an event, to be done behind those that wait."""
+
+BUTTONS: tuple[tuple[Key, str], ...] = (
+    ("N", "New object"), ("Z", "Undo"), ("E", "Correct picked"), ("M", "Merge picked"), ("S", "Split picked"),
+    ("D", "Delete picked"), ("L", "Lasso"), ("P", "Propose instances"), ("C", "Colours"), ("F", "Next frame"),
+)  # fmt: skip
+_LISTED = 40
+_NO_FRAME = np.full((90, 120, 3), 200, np.uint8)
+
+_HELP = """\
+**click** on the object · **ctrl-click** beside it · **shift-click** pick an instance · **ctrl-shift-drag** a rectangle
+"""
+
+
+class Panel:
+    """Elements of viser's panel; keys do what buttons do.
+
+    Args:
+        gui: viser's ``GuiApi``.
+        controller: what is shown and done.
+        do: see ``Do``.
+    """
+
+    def __init__(self, gui: Any, controller: RelabelController, do: Do) -> None:
+        self._gui, self._controller, self._do = gui, controller, do
+        gui.add_markdown(_HELP)
+        self._scenes = gui.add_dropdown("Scene", [scene.name for scene in controller.scenes])
+        self._scenes.on_update(self._choose_scene)
+        self._message = gui.add_markdown("")
+        self._candidates = gui.add_button_group("Candidate", ("1", "2", "3"))
+        self._candidates.on_click(self._press(lambda: controller.key(self._candidates.value)))
+        self._name = gui.add_text("Name", "")
+        self._keep = gui.add_checkbox("Keep accepted instances whole", False)
+        self._keep.on_update(self._press(self._set_keep))
+        self._add_button("Accept (Enter)", self.accept)
+        self._add_button("Name picked", lambda: controller.label(self._name.value))
+        for key, words in BUTTONS:
+            self._add_button(f"{words} ({key})", partial(controller.key, key))
+        self._add_button("Confirm proposals", controller.confirm)
+        self._add_button("Write results", controller.save)
+        self._add_keys()
+        self._frame = gui.add_image(_NO_FRAME, label="Frame")
+        self._index = gui.add_slider("Frame number", 0, max(len(controller.now.frames) - 1, 1), 1, 0)
+        self._index.on_update(self._press(self._choose_frame))
+        self._look = gui.add_button("Look from the frame's camera")
+        self._list = gui.add_markdown("")
+        self._shown: tuple[Any, ...] = ()
+
+    def on_look_through(self, look: Callable[[Any], None]) -> None:
+        """What is called with the browser (viser's client) that wants to look from where the frame was taken."""
+
+        @self._look.on_click
+        async def _(event: Any) -> None:
+            self._do(lambda: look(event.client))
+
+    def accept(self) -> None:
+        """Close a lasso, or keep the object in progress under the name in the panel, which is empty then."""
+        if self._controller.outline is not None:
+            self._controller.key("enter")
+            return
+        steps = self._controller.session.undo_steps
+        self._controller.accept(self._name.value)
+        if self._controller.session.undo_steps > steps:
+            self._name.value = ""
+
+    def show(self, selected: Bool[np.ndarray, " N"] | None) -> None:
+        """Send what has changed."""
+        controller = self._controller
+        self._message.content = self._status(selected)
+        self._list.content = instance_table(controller)
+        if self._scenes.value != controller.scenes[controller.index].name:
+            self._scenes.value = controller.scenes[controller.index].name
+        state = (controller.index, controller.frame, controller.session.revision, controller.colours)
+        if state != self._shown:
+            self._show_frame(selected)
+            self._shown = state
+
+    def _show_frame(self, selected: Bool[np.ndarray, " N"] | None) -> None:
+        controller, now = self._controller, self._controller.now
+        self._index.max = max(len(now.frames) - 1, 1)
+        if self._index.value != controller.frame:
+            self._index.value = controller.frame
+        if not len(now.frames):
+            self._frame.image = _NO_FRAME
+            return
+        try:
+            self._frame.image = now.frames.picture(
+                controller.frame, now.session.cloud, now.session.instance_ids, selected, controller.colours,
+                now.overview.spacing_m,
+            )  # fmt: skip
+        except Seg3dError as error:
+            self._frame.image = _NO_FRAME
+            self._message.content = f"**{error}**"
+
+    def _status(self, selected: Bool[np.ndarray, " N"] | None) -> str:
+        controller = self._controller
+        number = f"scene {controller.index + 1} of {len(controller.scenes)}"
+        lines = [f"{number} · {len(controller.session.records)} instances · {controller.session.undo_steps} actions"]
+        if selected is not None:
+            selection = controller.session.selection
+            assert selection is not None, "something is selected"
+            what = f"instance {controller.session.editing}" if controller.session.editing else "new object"
+            lines.append(
+                f"{what}: {int(selected.sum())} points, candidate {selection.chosen + 1} of "
+                f"{len(selection.candidates.mask_logits)}, predicted IoU {selection.iou_prediction:.2f}"
+            )
+        if controller.picked:
+            lines.append(f"picked: {', '.join(map(str, controller.picked))}")
+        if controller.message:
+            lines.append(f"**{controller.message}**")
+        return "\n\n".join(lines)
+
+    def _add_button(self, label: str, event: Callable[[], object]) -> None:
+        self._gui.add_button(label).on_click(self._press(event))
+
+    def _add_keys(self) -> None:
+        """Keys, where viser knows some."""
+        for key in get_args(Key):
+            event: Callable[[], object] = self.accept if key == "enter" else partial(self._controller.key, key)
+            label = next((words for name, words in BUTTONS if name == key), f"key {key}")
+            self._gui.add_command(label, hotkey=key).on_trigger(self._press(event))
+
+    def _press(self, event: Callable[[], object]) -> Callable[[Any], Any]:
+        async def handle(_: Any) -> None:
+            self._do(event)
+
+        return handle
+
+    async def _choose_scene(self, _: Any) -> None:
+        names = [scene.name for scene in self._controller.scenes]
+        index = names.index(self._scenes.value)
+        self._do(lambda: self._controller.open_scene(index))
+
+    def _choose_frame(self) -> None:
+        if self._index.value != self._controller.frame:
+            self._controller.show_frame(int(self._index.value))
+
+    def _set_keep(self) -> None:
+        self._controller.keep_accepted = bool(self._keep.value)
+
+
+def instance_table(controller: RelabelController) -> str:
+    """The instances of the open scene, the newest first."""
+    sizes, records = controller.session.sizes, controller.session.records
+    rows = ["| id | name | points | by |", "|---|---|---|---|"]
+    for number in sorted(records, reverse=True)[:_LISTED]:
+        record = records[number]
+        # A bar in a name would end its cell.
+        name = record.name.replace("|", "/")
+        rows.append(f"| {number} | {name} | {sizes[number]} | {record.decision} |")
+    if len(records) > _LISTED:
+        rows.append(f"| | and {len(records) - _LISTED} more | | |")
+    return "\n".join(rows)

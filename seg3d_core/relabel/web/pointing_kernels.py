@@ -1,0 +1,35 @@
+"""Which point of a cloud is under the cursor: looking at every point twice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def first_point_near_ray(points, origin, direction, least_m, slope, depth_m):  # type: ignore[no-untyped-def]
+    """Row of the point that a ray from ``origin`` along the unit vector ``direction`` means; -1 for none.
+
+    Of the points that are near the ray, that is within ``least_m`` or ``slope`` times their distance, the nearest to
+    the origin says where the surface is; of those at most ``depth_m`` behind it, the one nearest to the ray is meant.
+    """
+    surface_m = np.inf
+    for row in range(len(points)):
+        along, aside = _place(points[row], origin, direction)
+        if 0 < along < surface_m and aside <= max(least_m, slope * along):
+            surface_m = along
+    best, best_aside = -1, np.inf
+    for row in range(len(points)):
+        along, aside = _place(points[row], origin, direction)
+        if 0 < along <= surface_m + depth_m and aside < best_aside and aside <= max(least_m, slope * along):
+            best, best_aside = row, aside
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _place(point, origin, direction):  # type: ignore[no-untyped-def]
+    """How far along the ray a point is, and how far from it."""
+    x, y, z = point[0] - origin[0], point[1] - origin[1], point[2] - origin[2]
+    along = x * direction[0] + y * direction[1] + z * direction[2]
+    square = x * x + y * y + z * z - along * along
+    return along, np.sqrt(max(square, 0.0))
