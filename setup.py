@@ -115,6 +115,7 @@ setup(
             "scene_node = seg3d_ros.scene_node:main",
             "fusion_node = seg3d_ros.fusion_node:main",
             "prompt_node = seg3d_ros.prompt_node:main",
+            "recorder_node = seg3d_ros.recorder_node:main",
             "source_node = seg3d_ros.source_node:main",
             "bag_source_node = seg3d_ros.bag_source_node:main",
         ],

@@ -1,4 +1,4 @@
-"""Instances from an RGB-D camera or from a cloud: fusion_node, scene_node, and, asked for, prompt_node and RViz.
+"""Instances from an RGB-D camera or from a cloud: fusion_node, scene_node, and, asked for, others and RViz.
 
     ros2 launch seg3d_ros segment.launch.py camera:=realsense pose_source:=tf global_frame:=map
     ros2 launch seg3d_ros segment.launch.py cloud_topic:=/rtabmap/cloud_map rviz:=true
@@ -28,7 +28,7 @@ KEEP = "empty: as the parameter files say"
 
 ARGUMENTS = [
     ("namespace", "", "Namespace of all nodes and of their relative topics.", None),
-    ("params_file", "", "YAML parameters on top of config/scene.yaml, fusion.yaml and prompt.yaml.", None),
+    ("params_file", "", "YAML parameters on top of config/*.yaml.", None),
     ("use_sim_time", "", f"Take the time from /clock (bags, simulation); {KEEP}.", ["", "true", "false"]),
     ("autostart", "", f"Configure and activate without a lifecycle manager; {KEEP}.", ["", "true", "false"]),
     ("log_level", "info", "debug, info, warn, error or fatal.", ["debug", "info", "warn", "error", "fatal"]),
@@ -60,6 +60,9 @@ ARGUMENTS = [
     ("prompt_device", "", f"Where that computes: auto, cpu, cuda or cuda:N; {KEEP}.", None),
     ("instances_file", "", f"Where accepted instances are saved and loaded, .npz; {KEEP}.", None),
     ("fusion_device", "", f"Where fusion computes: cpu, cuda or cuda:N; {KEEP}.", None),
+    ("record", "false", "Start recorder_node too, which records what comes in and out.", ["true", "false"]),
+    ("record_folder", "", f"Folder of the recordings; {KEEP}.", None),
+    ("record_mode", "", f"continuous, snapshot or on_event; {KEEP}.", ["", "continuous", "snapshot", "on_event"]),
     ("demo", "false", "Play a rendered room instead of a camera.", ["true", "false"]),
     ("demo_sequence", "room:3", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
     ("python", "", "Interpreter that has Open3D and Numba; empty: found as the README says.", None),
@@ -104,6 +107,7 @@ def nodes(context: LaunchContext) -> list[Node]:
     started = [fusion(given, python)] if fuse else []
     started.append(scene(given, python, fuse))
     started += prompt(given, python, fuse)
+    started += recorder(given, python, fuse)
     if given["demo"] == "true":
         started.append(source(given, python))
     if given["rviz"] == "true":
@@ -142,6 +146,19 @@ def prompt(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
     return [perception(given, python, "prompt", {**parameters, **chosen}, [*topics, results])]
 
 
+def recorder(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
+    """All of it to the disk, if asked for."""
+    names = {"record_folder": "folder", "record_mode": "mode"}
+    parameters: dict[str, object] = {name: given[argument] for argument, name in names.items() if given[argument]}
+    if given["record"] != "true":
+        if parameters:
+            arguments = ", ".join(f"{argument}:={given[argument]}" for argument in names if given[argument])
+            raise RuntimeError(f"{arguments} is for recorder_node, which is not started: leave it out or record:=true")
+        return []
+    cloud = "fusion_node/cloud" if fuse else given["cloud_topic"] or "cloud"
+    return [perception(given, python, "recorder", parameters, [*camera_topics(given), ("cloud", cloud)])]
+
+
 def looked_at(given: dict[str, str], fuse: bool) -> tuple[dict[str, object], list[tuple[str, str]]]:
     """Parameters and topics of what scene_node segments and prompt_node is asked about."""
     if fuse:
@@ -174,7 +191,7 @@ def number(given: dict[str, str], name: str, kind: type) -> object:
 def perception(
     given: dict[str, str], python: str, kind: str, parameters: dict[str, object], remappings: list[tuple[str, str]]
 ) -> Node:
-    """One of the three nodes; when one ends, for example because a setting is wrong, everything does."""
+    """One of the managed nodes; when one ends, for example because a setting is wrong, everything does."""
     files = [str(CONFIG / f"{kind}.yaml")] + ([given["params_file"]] if given["params_file"] else [])
     if missing := [file for file in files if not Path(file).is_file()]:
         raise RuntimeError(f"parameter file not found: {', '.join(missing)}")

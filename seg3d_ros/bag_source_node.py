@@ -6,10 +6,9 @@ Camera poses are taken out of the recorded tf and published as ``camera_pose``, 
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from geometry_msgs.msg import PoseStamped
 from pydantic import Field
@@ -23,6 +22,7 @@ from seg3d_core.data.bags import BagMessage, BagReader
 from seg3d_core.errors import Seg3dError
 from seg3d_ros.conversions.poses import pose_message
 from seg3d_ros.conversions.stamps import time_msg
+from seg3d_ros.interfaces import message_class
 from seg3d_ros.parameters import Parameters
 from seg3d_ros.playing import Player, await_subscribers, play_once
 
@@ -67,7 +67,7 @@ class BagSourceNode(Player):
 
     def _announce(self, name: str, type_name: str) -> None:
         try:
-            kind = _message_class(type_name)
+            kind = message_class(type_name)
         except ImportError:
             self.get_logger().warning(f"{name} is not played: {type_name} is not installed")
             return
@@ -104,11 +104,6 @@ class BagSourceNode(Player):
             if CLOCK not in self._outputs:
                 self._clock_out.publish(Clock(clock=time_msg(now_ns)))
         return now_ns
-
-
-def _message_class(type_name: str) -> Any:
-    package, section, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.{section}"), name)
 
 
 def _pose_messages(config: BagSourceConfig) -> list[PoseStamped]:

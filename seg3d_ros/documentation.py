@@ -18,6 +18,7 @@ import yaml
 from seg3d_core.config import Config
 from seg3d_ros.bag_source_node import BagSourceConfig
 from seg3d_ros.parameters import ParameterSpec, parameter_specs
+from seg3d_ros.recorder_settings import RecorderNodeConfig
 from seg3d_ros.settings import FusionNodeConfig, PromptNodeConfig, SceneNodeConfig
 from seg3d_ros.source_node import SourceConfig
 from seg3d_ros.topics import Endpoint, endpoints
@@ -27,6 +28,7 @@ NODES: dict[str, type[Config]] = {
     "scene_node": SceneNodeConfig,
     "fusion_node": FusionNodeConfig,
     "prompt_node": PromptNodeConfig,
+    "recorder_node": RecorderNodeConfig,
     "source_node": SourceConfig,
     "bag_source_node": BagSourceConfig,
 }
@@ -42,6 +44,7 @@ def documents() -> dict[Path, str]:
         ROOT / "config" / "scene.yaml": parameter_file("scene_node"),
         ROOT / "config" / "fusion.yaml": parameter_file("fusion_node"),
         ROOT / "config" / "prompt.yaml": parameter_file("prompt_node"),
+        ROOT / "config" / "recorder.yaml": parameter_file("recorder_node"),
         readme: with_tables(readme.read_text(encoding="utf-8")),
     }
 
@@ -114,7 +117,7 @@ def _range(spec: ParameterSpec) -> str:
 def _scalar(value: object) -> str:
     """One value as YAML, text always quoted."""
     style = '"' if isinstance(value, str) else None
-    return yaml.safe_dump(value, default_style=style).splitlines()[0]
+    return yaml.safe_dump(value, default_style=style, width=10_000).splitlines()[0]
 
 
 def _yaml_lines(specs: Iterable[ParameterSpec]) -> Iterator[str]:

@@ -14,9 +14,9 @@ from seg3d_core.errors import Seg3dError
 from seg3d_ros.core_log import speak_for_core
 from seg3d_ros.health import Health
 from seg3d_ros.parameters import Parameters
-from seg3d_ros.settings import NodeConfig
+from seg3d_ros.settings import ManagedConfig
 
-ConfigT = TypeVar("ConfigT", bound=NodeConfig)
+ConfigT = TypeVar("ConfigT", bound=ManagedConfig)
 
 DIAGNOSTICS_PERIOD_S = 1.0
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from std_srvs.srv import SetBool, Trigger
 
 from seg3d_ros.frames import PoseProvider
-from seg3d_ros.lifecycle import ConfigT, ManagedNode
+from seg3d_ros.lifecycle import ManagedNode
 from seg3d_ros.pose_source import pose_source
 from seg3d_ros.qos import MatchingSubscription, Past
 from seg3d_ros.rgbd_input import RgbdInput
+from seg3d_ros.settings import NodeConfig
 from seg3d_ros.sync import StampOrder
 from seg3d_ros.worker import STOP_LIMIT_S, Backlog, LatestSlot, Worker
+
+ConfigT = TypeVar("ConfigT", bound=NodeConfig)
 
 GRAPH_PERIOD_S = 0.25
 """How often publishers and subscribers are looked at."""

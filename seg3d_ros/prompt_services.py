@@ -47,6 +47,7 @@ class WorkerServices:
         run_soon: runs a function on the worker thread; False if there is none.
         refused: told about everything that was asked for and cannot be done.
         actions: what each service does, on the worker thread, and says then. Raises ``Seg3dError`` to refuse.
+        waits_for: what keeps the worker busy when an answer takes long.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class WorkerServices:
         run_soon: Callable[[Callable[[], None]], bool],
         refused: Callable[[str], None],
         actions: dict[str, Callable[[], str]],
+        waits_for: str = "the cloud being encoded",
     ) -> None:
         self._node = node
+        self._waits_for = waits_for
         self._run_soon = run_soon
         self._refused = refused
         self._asked: list[_Asked] = []
@@ -101,5 +104,5 @@ class WorkerServices:
         self._asked = [asked for asked in self._asked if not asked.answer.done() and asked not in late]
         for asked in late:
             asked.answer.set_result(
-                Answer(False, f"not done yet after {ANSWER_LIMIT_S:g} s: it waits for the cloud being encoded")
+                Answer(False, f"not done yet after {ANSWER_LIMIT_S:g} s: it waits for {self._waits_for}")
             )

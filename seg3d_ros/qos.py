@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
+from zlib import crc32
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -30,6 +31,9 @@ OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABI
 
 HEARD = 1000
 """So many stamps are remembered to recognise what a latched publisher repeats to a new subscription."""
+
+TELLING_BYTES = 4096
+"""So much of a message is looked at to recognise it."""
 
 REPEATED_WITHIN_S = 5.0
 """What comes later with the same stamp is another message: people's own often have no stamp at all."""
@@ -90,7 +94,7 @@ class MatchingSubscription:
 
     Args:
         node: subscribes.
-        message_type: must have a header.
+        message_type: must have a header, unless ``raw``.
         topic: relative name.
         callback: gets every message.
         depth: messages that wait in the middleware.
@@ -99,6 +103,7 @@ class MatchingSubscription:
         lost: called with the number of messages that the middleware reports as lost.
         past: see ``Past``.
         group: callback group.
+        raw: the callback gets the bytes of each message, which then needs no header.
     """
 
     def __init__(
@@ -114,8 +119,10 @@ class MatchingSubscription:
         lost: Callable[[int], None],
         past: Past = "as offered",
         group: CallbackGroup | None = None,
+        raw: bool = False,
     ) -> None:
         self._node = node
+        self._raw = raw
         self._type = message_type
         self.topic = node.resolve_topic_name(topic)
         self._callback = callback
@@ -183,10 +190,12 @@ class MatchingSubscription:
             callback_group=self._group,
             event_callbacks=events,
             qos_overriding_options=QoSOverridingOptions(OVERRIDABLE) if self._overridden else None,
+            raw=self._raw,
         )
 
     def _hear(self, message: Any) -> None:
-        stamp = stamp_ns(message.header.stamp)
+        # Of bytes, the beginning tells: there the stamp is, where a message has one.
+        stamp = crc32(message[:TELLING_BYTES]) if self._raw else stamp_ns(message.header.stamp)
         if stamp in self._repeats and time.monotonic() < self._repeats_until_s:
             self._repeats.remove(stamp)
             return

@@ -39,10 +39,15 @@ class CameraInputConfig(Config):
     )
 
 
-class NodeConfig(Config):
-    """What every node of the package has in common."""
+class ManagedConfig(Config):
+    """What every lifecycle node of the package has in common."""
 
     autostart: bool = Field(True, description="Configure and activate at start, without a lifecycle manager.")
+
+
+class NodeConfig(ManagedConfig):
+    """What the nodes that look at the world have in common."""
+
     process_all: bool = Field(
         False,
         description="Use every input in order, deterministically (bags): inputs wait in memory for the node, for their "

@@ -18,7 +18,7 @@ class Endpoint:
         meaning: what it carries and when it is there.
     """
 
-    node: Literal["scene_node", "fusion_node", "prompt_node", "all", "source_node", "bag_source_node"]
+    node: Literal["scene_node", "fusion_node", "prompt_node", "all", "recorder_node", "source_node", "bag_source_node"]
     kind: Literal["subscribes", "publishes", "serves"]
     name: str
     type: str
@@ -169,6 +169,32 @@ _PROMPTS = (
     Endpoint("prompt_node", "serves", "~/load_instances", "std_srvs/Trigger", "Add the instances of `instances_file`."),
 )
 
+_RECORDER = (
+    Endpoint(
+        "recorder_node",
+        "subscribes",
+        "(topics)",
+        "(any)",
+        "Every topic that `topics` and `more_topics` name, as bytes, once somebody publishes it.",
+    ),
+    Endpoint(
+        "recorder_node",
+        "publishes",
+        "/diagnostics",
+        "diagnostic_msgs/DiagnosticArray",
+        "Once a second: what is recorded to, messages in, recorded and dropped, how far a snapshot reaches back.",
+    ),
+    Endpoint("recorder_node", "serves", "~/start", "std_srvs/Trigger", "Begin a recording; answers with its path."),
+    Endpoint("recorder_node", "serves", "~/stop", "std_srvs/Trigger", "End the recording properly."),
+    Endpoint(
+        "recorder_node",
+        "serves",
+        "~/snapshot",
+        "std_srvs/Trigger",
+        "Write the last seconds to a recording of their own; with `mode: snapshot` or `on_event`.",
+    ),
+)
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "scene_node",
@@ -231,6 +257,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     *_PROMPTS,
     *_COMMON,
+    *_RECORDER,
     Endpoint("source_node", "publishes", "rgb/image_rect_color", "sensor_msgs/Image", "Colour, rgb8."),
     Endpoint("source_node", "publishes", "depth_registered/image_rect", "sensor_msgs/Image", "Depth, 16UC1 in mm."),
     Endpoint("source_node", "publishes", "rgb/camera_info", "sensor_msgs/CameraInfo", "Calibration of both."),

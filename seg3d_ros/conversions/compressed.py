@@ -19,11 +19,11 @@ from jaxtyping import Float32, UInt8, UInt16
 from PIL import Image as Pictures
 from sensor_msgs.msg import CompressedImage
 
+from seg3d_core.data.rvl_kernels import decode_rvl
 from seg3d_core.errors import InputError
 from seg3d_ros.conversions.image_kernels import unit_rgb
 from seg3d_ros.conversions.images import depth_m_from_pixels
 from seg3d_ros.conversions.payload import read_bytes
-from seg3d_core.data.rvl_kernels import decode_rvl
 
 MAX_PIXELS = 1 << 26
 """Larger pictures are refused before memory is set aside for them: a few bytes can claim any size."""

@@ -1,0 +1,215 @@
+"""recorder_node on a real graph: what it heard is in its recordings, also when it was killed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
+
+from boxes import boxes_cloud, boxes_view
+from camera import CameraPublishers, Exposure
+from lifecycle_msgs.msg import Transition
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
+from ros_graph import EVERYTHING, LATCHED, Child, Graph
+from sensor_msgs.msg import CompressedImage, PointCloud2
+from std_msgs.msg import Header, String
+from std_srvs.srv import Trigger
+
+from seg3d_core.data.bags import BagReader, read_bag
+from seg3d_core.errors import InputError
+from seg3d_core.recording.repair import repair_bag
+from seg3d_ros.conversions.clouds import cloud_to_message
+from seg3d_ros.conversions.compressed import depth_m_from_compressed, rgb_from_compressed
+from seg3d_ros.conversions.images import depth_m_from_image, rgb_from_image
+from seg3d_ros.conversions.stamps import header, stamp_ns
+
+pytestmark = pytest.mark.ros
+S = 1_000_000_000
+NODE = "/recorder_node"
+RELIABLE = QoSProfile(depth=500, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def recorder(graph: Graph, folder: Path, **parameters: object) -> Child:
+    given = {"topics": "/note /map", "recording__files__min_free_mb": 1, **parameters}
+    node = graph.start("recorder_node", folder=folder, **given)
+    graph.active(NODE)
+    return node
+
+
+def trigger(graph: Graph, service: str) -> Trigger.Response:
+    return graph.call(Trigger, f"{NODE}/{service}", Trigger.Request())
+
+
+def only_bag(folder: Path) -> Path:
+    (bag,) = folder.iterdir()
+    return bag
+
+
+def notes(path: Path) -> list[int]:
+    """The stamps of all recorded notes, in the order in which they were recorded."""
+    return [stamp_ns(deserialize_message(each.data, Header).stamp) for each in read_bag(path, ["/note"])]
+
+
+def say(publisher: object, numbers: range) -> None:
+    for number in numbers:
+        publisher.publish(header("map", number))  # type: ignore[attr-defined]
+
+
+def test_killed_and_repaired_and_nothing_but_the_open_chunk_is_lost(graph: Graph, tmp_path: Path) -> None:
+    place = graph.publisher(String, "/map", LATCHED)
+    place.publish(String(data="the map"))
+    note = graph.publisher(Header, "/note", RELIABLE)
+    folder = tmp_path / "bags"
+    node = recorder(graph, folder, recording__files__chunk_period_s=0.3, recording__files__max_file_s=3.0)
+    graph.subscribed(note)
+    for start in range(0, 300, 50):
+        say(note, range(start, start + 50))
+        time.sleep(0.8)
+    graph.until(lambda: graph.status(NODE).get("frames_used") == "301")
+    time.sleep(1.0)  # the chunk is closed
+    say(note, range(300, 305))
+    node.process.send_signal(signal.SIGKILL)
+    node.process.wait(10)
+    graph.children.remove(node)
+    bag = only_bag(folder)
+    with pytest.raises(InputError, match=r"no metadata\.yaml; make it readable with: seg3d bags repair"):
+        BagReader(bag)
+    results = repair_bag(bag)
+    assert len(results) >= 2
+    assert [result.was_whole for result in results] == [True] * (len(results) - 1) + [False]
+    found = notes(bag)
+    assert found == list(range(len(found)))
+    assert 300 <= len(found) <= 305
+    for file in bag.glob("*.mcap"):  # what is latched is in each
+        assert [m.data for m in read_bag(file, ["/map"])] == [serialize_message(String(data="the map"))]
+
+
+def test_services_and_states_of_a_continuous_recording(graph: Graph, tmp_path: Path) -> None:
+    note = graph.publisher(Header, "/note", RELIABLE)
+    place = graph.publisher(String, "/map", LATCHED)
+    place.publish(String(data="the map"))
+    folder = tmp_path / "bags"
+    node = recorder(graph, folder, parameters_of="recorder_node")
+    graph.subscribed(note)
+    say(note, range(10))
+    graph.until(lambda: int(graph.status(NODE).get("frames_used", 0)) >= 11)
+    refused = trigger(graph, "snapshot")
+    assert (refused.success, refused.message) == (False, "nothing is kept for snapshots")
+    again = trigger(graph, "start")
+    assert not again.success
+    assert "already recording to" in again.message
+    stopped = trigger(graph, "stop")
+    assert stopped.success
+    first = only_bag(folder)
+    assert stopped.message.endswith(str(first))
+    assert notes(first) == list(range(10))
+    assert not trigger(graph, "stop").success
+    say(note, range(10, 20))
+    time.sleep(0.5)
+    assert trigger(graph, "start").success
+    say(note, range(20, 30))
+    graph.until(lambda: graph.status(NODE).get("recorded_messages") == "12")
+    assert graph.transition(NODE, Transition.TRANSITION_DEACTIVATE)
+    (second,) = set(folder.iterdir()) - {first}
+    assert notes(second) == list(range(20, 30))
+    with BagReader(second) as reader:
+        latched = {topic.name for topic in reader.topics() if topic.is_latched}
+        (said,) = reader.messages([f"{NODE}/parameters"])
+    assert latched == {"/map", f"{NODE}/parameters"}
+    assert '"folder"' in deserialize_message(said.data, String).data
+    assert node.stop() == 0
+
+
+def test_snapshots_hold_the_last_seconds_and_what_is_latched(graph: Graph, tmp_path: Path) -> None:
+    note = graph.publisher(Header, "/note", RELIABLE)
+    place = graph.publisher(String, "/map", LATCHED)
+    event = graph.publisher(String, "/event", RELIABLE)
+    place.publish(String(data="the map"))
+    folder = tmp_path / "bags"
+    ring = {"recording__ring__seconds": 2.0, "mode": "on_event", "event_topics": "/event", "event_tail_s": 0.3}
+    node = recorder(graph, folder, **ring)
+    for publisher in (note, place, event):
+        graph.subscribed(publisher)
+    for number in range(40):
+        say(note, range(number, number + 1))
+        time.sleep(0.1)
+    answer = trigger(graph, "snapshot")
+    assert answer.success, answer.message
+    first = only_bag(folder)
+    found = notes(first)
+    assert found == list(range(found[0], 40))
+    assert 10 <= found[0] <= 30
+    assert [m.data for m in read_bag(first, ["/map"])] == [serialize_message(String(data="the map"))]
+    event.publish(String(data="accepted"))
+    say(note, range(100, 101))
+    graph.until(lambda: len(list(folder.glob("*/metadata.yaml"))) == 2)
+    (second,) = set(folder.iterdir()) - {first}
+    assert notes(second)[-1] == 100
+    assert len(list(read_bag(second, ["/event"]))) == 1
+    assert node.stop(signal.SIGTERM) == 0
+
+
+def test_images_are_compressed_on_their_way(graph: Graph, tmp_path: Path) -> None:
+    camera = CameraPublishers(graph, RELIABLE)
+    topics = "rgb/image_rect_color depth_registered/image_rect rgb/camera_info camera_pose"
+    node = recorder(graph, tmp_path / "bags", topics=topics, colour="jpeg", depth="rvl")
+    for publisher in (camera.rgb, camera.depth, camera.info, camera.pose):
+        graph.subscribed(publisher)
+    sent = [Exposure.of(boxes_view(angle, (10 + n) * S).frame) for n, angle in enumerate((-0.3, 0.0, 0.3))]
+    for exposure in sent:
+        camera.send(exposure)
+    graph.until(lambda: graph.status(NODE).get("frames_used") == "12")
+    assert node.stop() == 0
+    bag = only_bag(tmp_path / "bags")
+    with BagReader(bag) as reader:
+        types = {topic.name: topic.type_name for topic in reader.topics()}
+    assert types == {
+        "/rgb/image_rect_color/compressed": "sensor_msgs/msg/CompressedImage",
+        "/depth_registered/image_rect/compressedDepth": "sensor_msgs/msg/CompressedImage",
+        "/rgb/camera_info": "sensor_msgs/msg/CameraInfo",
+        "/camera_pose": "geometry_msgs/msg/PoseStamped",
+    }
+    depths = read_bag(bag, ["/depth_registered/image_rect/compressedDepth"])
+    colours = read_bag(bag, ["/rgb/image_rect_color/compressed"])
+    for exposure, depth, colour in zip(sent, depths, colours, strict=True):
+        message = deserialize_message(depth.data, CompressedImage)
+        assert message.header == exposure.depth.header
+        np.testing.assert_array_equal(depth_m_from_compressed(message), depth_m_from_image(exposure.depth))
+        message = deserialize_message(colour.data, CompressedImage)
+        assert message.header == exposure.rgb.header
+        assert np.abs(rgb_from_compressed(message) - rgb_from_image(exposure.rgb)).mean() < 0.02
+
+
+def test_a_recording_replays_into_the_same_instances_with_the_same_ids(graph: Graph, tmp_path: Path) -> None:
+    results = graph.collect(PointCloud2, "/scene_node/instance_cloud", EVERYTHING)
+    again = graph.collect(PointCloud2, "/again/instance_cloud", EVERYTHING)
+    clouds = graph.publisher(PointCloud2, "/cloud", RELIABLE)
+    scene = graph.start("scene_node", process_all=True)
+    node = recorder(graph, tmp_path / "bags", topics="cloud scene_node/instance_cloud", cloud_period_s=0.0)
+    graph.active("/scene_node")
+    graph.subscribed(clouds, 2)
+    graph.until(lambda: graph.status(NODE).get("topics") == "2")
+    for number, spacing_m in enumerate((0.012, 0.014, 0.016)):
+        cloud, _ = boxes_cloud((10 + number) * S, spacing_m=spacing_m)
+        clouds.publish(cloud_to_message(cloud))
+        graph.until(lambda number=number: len(results) == number + 1)
+    graph.until(lambda: graph.status(NODE).get("frames_used") == "6")
+    assert (scene.stop(), node.stop()) == (0, 0)
+    graph.children.clear()
+    bag = only_bag(tmp_path / "bags")
+    recorded = [deserialize_message(m.data, PointCloud2) for m in read_bag(bag, ["/scene_node/instance_cloud"])]
+    assert recorded == results
+    graph.probe.destroy_publisher(clouds)
+    graph.start("scene_node", "-r", "__node:=again", process_all=True)
+    graph.active("/again")
+    source = graph.start("bag_source_node", bag=bag, await_topic="/cloud", speed=5.0)
+    graph.children.remove(source)  # it ends by itself
+    graph.until(lambda: len(again) == 3)
+    assert source.process.wait(30) == 0
+    assert again == recorded
