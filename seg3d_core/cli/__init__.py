@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from seg3d_core.cli import (
+    bags,
     bench,
     convert,
     data,
@@ -28,7 +29,7 @@ from seg3d_core.cli import (
 )
 from seg3d_core.errors import Seg3dError
 
-COMMANDS = (segment, prompt, propose, evaluate, data, label, relabel, train, convert, download, bench, doctor)
+COMMANDS = (segment, prompt, propose, evaluate, data, bags, label, relabel, train, convert, download, bench, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,12 +52,13 @@ def add(commands: Any) -> None:
     """Describe the command to argparse."""
     data = commands.add_parser("data", help="scene folders: import, make synthetic ones, check")
     what = data.add_subparsers(title="what", dest="what", required=True)
-    _add_import(what)
+    add_import(what)
     _add_synth(what)
     _add_check(what)
 
 
-def _add_import(what: Any) -> None:
+def add_import(what: Any) -> None:
+    """Describe ``import`` to argparse; ``seg3d bags import`` is the same."""
     command = what.add_parser(
         "import",
         help="recordings as scene folders",

@@ -11,11 +11,11 @@ from jaxtyping import Float64, Int64
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
-from seg3d_core.data.bags import BagReader
+from seg3d_core.data.bags import BagMessage, BagReader
 from seg3d_core.data.transform_tree import TransformTree
 from seg3d_core.errors import InputError
 
-_TF_TYPE = "tf2_msgs/msg/TFMessage"
+_TF_TYPE, _POSE_TYPE = "tf2_msgs/msg/TFMessage", "geometry_msgs/msg/PoseStamped"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +45,34 @@ def bag_transforms(path: str | Path) -> TransformTree:
             names = ", ".join(topic.name for topic in reader.topics())
             raise InputError(f"{path} has no transforms (topic /tf); it has {names or 'no topics'}")
         for message in reader.messages(topics):
-            try:
-                decoded: Any = store.deserialize_cdr(message.data, message.type_name)
-            except (SerdeError, ValueError) as error:
-                raise InputError(f"{path}: {message.topic} at {message.stamp_ns} ns is damaged: {error}") from error
-            for transform in decoded.transforms:
+            for transform in _decoded(store, message, path).transforms:
                 _insert(tree, transform, is_static=message.topic.endswith("tf_static"))
+    return tree
+
+
+def camera_transforms(path: str | Path, camera_frame: str, pose_topic: str = "") -> TransformTree:
+    """The transforms of a recording; where it has no tf, the poses of its camera from a topic of PoseStamped.
+
+    Args:
+        path: of the recording.
+        camera_frame: what the poses of the topic are of; poses do not say it.
+        pose_topic: use this topic, whether there is tf or not; empty: the one called camera_pose where there is no tf.
+
+    Raises:
+        InputError: unreadable, or with neither; the topic is no PoseStamped.
+    """
+    with BagReader(path) as reader:
+        topics = {topic.name: topic.type_name for topic in reader.topics() if topic.count}
+        poses = [name for name in topics if name.rpartition("/")[2] == "camera_pose"]
+        chosen = pose_topic or ("" if _TF_TYPE in topics.values() or not poses else poses[0])
+        if not chosen:
+            return bag_transforms(path)
+        if topics.get(chosen) != _POSE_TYPE:
+            raise InputError(f"{path}: {chosen} is {topics.get(chosen, 'not recorded')}, expected {_POSE_TYPE}")
+        tree = TransformTree()
+        store = get_typestore(Stores.ROS2_JAZZY)
+        for message in reader.messages([chosen]):
+            _insert_pose(tree, _decoded(store, message, path), camera_frame)
     return tree
 
 
@@ -71,6 +93,24 @@ def bag_poses(path: str | Path, fixed_frame: str, camera_frame: str) -> PoseTrac
         stamps = np.zeros(1, np.int64)
     poses = np.stack([tree.lookup(fixed_frame, camera_frame, int(stamp)) for stamp in stamps])
     return PoseTrack(stamps, poses)
+
+
+def _decoded(store: Any, message: BagMessage, path: str | Path) -> Any:
+    try:
+        return store.deserialize_cdr(message.data, message.type_name)
+    except (SerdeError, ValueError) as error:
+        raise InputError(f"{path}: {message.topic} at {message.stamp_ns} ns is damaged: {error}") from error
+
+
+def _insert_pose(tree: TransformTree, message: Any, camera_frame: str) -> None:
+    stamp, place, rotation = message.header.stamp, message.pose.position, message.pose.orientation
+    tree.insert(
+        message.header.frame_id,
+        camera_frame,
+        stamp.sec * 1_000_000_000 + stamp.nanosec,
+        (place.x, place.y, place.z),
+        (rotation.x, rotation.y, rotation.z, rotation.w),
+    )
 
 
 def _insert(tree: TransformTree, transform: Any, is_static: bool) -> None:

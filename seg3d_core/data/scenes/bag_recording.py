@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from PIL import Image
 
-from seg3d_core.data.bag_poses import bag_transforms
+from seg3d_core.data.bag_poses import camera_transforms
 from seg3d_core.data.bags import BagReader
 from seg3d_core.data.scenes.alignment import is_one_view, offset_px, register_depth
 from seg3d_core.data.scenes.bag_images import decode_camera, decode_depth_m, decode_rgb, header_of
@@ -64,7 +64,7 @@ class BagRecording:
             self._depth_camera, self._colour_camera = (
                 self._camera(reader, topic) for topic in (self._topics.depth_info, self._topics.colour_info)
             )
-        tree = bag_transforms(path)
+        tree = camera_transforms(path, colour[0].frame_id, config.pose_topic)
         fixed = _fixed_frame(tree, config.fixed_frame, colour[0].frame_id)
         self._T_colour_depth = _between(tree, colour[0], depth[0])
         if self._T_colour_depth is None and not is_one_view(self._depth_camera, self._colour_camera):

@@ -20,6 +20,10 @@ class BagTopicsConfig(Config):
     depth_topic: str = Field("", description="Topic of depth images (Image or compressedDepth); empty: found.")
     colour_info: str = Field("", description="Topic of the colour camera's CameraInfo; empty: beside the images.")
     depth_info: str = Field("", description="Topic of the depth camera's CameraInfo; empty: beside the images.")
+    pose_topic: str = Field(
+        "",
+        description="Topic of the colour camera's poses (PoseStamped); empty: tf, or camera_pose where there is none.",
+    )
     fixed_frame: str = Field("", description="Frame that poses are taken in; empty: map, odom or world.")
 
 
