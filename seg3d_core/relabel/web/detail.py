@@ -33,7 +33,7 @@ class Overview:
         is_whole: whether every point is shown.
     """
 
-    pieces: tuple[Int64[np.ndarray, " P"], ...]
+    pieces: tuple[Int64[np.ndarray, " _"], ...]
     spacing_m: float
     is_whole: bool
 

@@ -55,6 +55,7 @@ class TokenGate:
             )
         self._host, self.port, self._token = host, port, token
         self._target = 0
+        self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gate", daemon=True)
 
@@ -68,17 +69,26 @@ class TokenGate:
         self._thread.start()
         starting = asyncio.start_server(self._serve, self._host, self.port, limit=_MOST_HEAD)
         try:
-            server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
+            self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
         except OSError as error:
             self.stop()
             raise InputError(f"cannot listen at {self._host}:{self.port}: {error.strerror or error}") from error
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
         """End all connections."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -15,10 +15,14 @@ from seg3d_core.relabel.web.controller import Key, RelabelController
 Do = Callable[[Callable[[], object]], None]
 """Takes an event, to be done behind those that wait."""
 
-BUTTONS: tuple[tuple[Key, str], ...] = (
-    ("N", "New object"), ("Z", "Undo"), ("E", "Correct picked"), ("M", "Merge picked"), ("S", "Split picked"),
-    ("D", "Delete picked"), ("L", "Lasso"), ("P", "Propose instances"), ("C", "Colours"), ("F", "Next frame"),
-)  # fmt: skip
+ROWS: tuple[tuple[str, tuple[tuple[str, Key], ...]], ...] = (
+    ("Object", (("Accept ⏎", "enter"), ("New N", "N"), ("Undo Z", "Z"))),
+    ("Picked", (("Correct E", "E"), ("Merge M", "M"), ("Split S", "S"), ("Delete D", "D"))),
+    ("Tools", (("Lasso L", "L"), ("Propose P", "P"), ("Drop Esc", "escape"))),
+    ("View", (("Colours C", "C"), ("Next frame F", "F"))),
+)
+"""Buttons and the keys that they stand for."""
+
 _LISTED = 40
 _NO_FRAME = np.full((90, 120, 3), 200, np.uint8)
 
@@ -38,27 +42,29 @@ class Panel:
 
     def __init__(self, gui: Any, controller: RelabelController, do: Do) -> None:
         self._gui, self._controller, self._do = gui, controller, do
-        gui.add_markdown(_HELP)
+        gui.configure_theme(show_logo=False, show_share_button=False)
         self._scenes = gui.add_dropdown("Scene", [scene.name for scene in controller.scenes])
         self._scenes.on_update(self._choose_scene)
+        gui.add_markdown(_HELP)
         self._message = gui.add_markdown("")
-        self._candidates = gui.add_button_group("Candidate", ("1", "2", "3"))
-        self._candidates.on_click(self._press(lambda: controller.key(self._candidates.value)))
+        self._add_row("Candidate", {"1": partial(controller.key, "1"), "2": partial(controller.key, "2"),
+                                    "3": partial(controller.key, "3")})  # fmt: skip
+        for label, buttons in ROWS:
+            self._add_row(label, {words: self._event_of(key) for words, key in buttons})
         self._name = gui.add_text("Name", "")
-        self._keep = gui.add_checkbox("Keep accepted instances whole", False)
+        self._add_row(
+            "", {"Name picked": self._label, "Confirm proposals": controller.confirm, "Write": controller.save}
+        )
+        self._keep = gui.add_checkbox(
+            "Keep what is accepted", False, hint="An accepted object takes no points of others."
+        )
         self._keep.on_update(self._press(self._set_keep))
-        self._add_button("Accept (Enter)", self.accept)
-        self._add_button("Name picked", lambda: controller.label(self._name.value))
-        for key, words in BUTTONS:
-            self._add_button(f"{words} ({key})", partial(controller.key, key))
-        self._add_button("Confirm proposals", controller.confirm)
-        self._add_button("Write results", controller.save)
-        self._add_keys()
-        self._frame = gui.add_image(_NO_FRAME, label="Frame")
-        self._index = gui.add_slider("Frame number", 0, max(len(controller.now.frames) - 1, 1), 1, 0)
+        self._frame = gui.add_image(_NO_FRAME)
+        self._index = gui.add_slider("Frame", 0, max(len(controller.now.frames) - 1, 1), 1, 0)
         self._index.on_update(self._press(self._choose_frame))
         self._look = gui.add_button("Look from the frame's camera")
         self._list = gui.add_markdown("")
+        self._add_keys()
         self._shown: tuple[Any, ...] = ()
 
     def on_look_through(self, look: Callable[[Any], None]) -> None:
@@ -125,15 +131,24 @@ class Panel:
             lines.append(f"**{controller.message}**")
         return "\n\n".join(lines)
 
-    def _add_button(self, label: str, event: Callable[[], object]) -> None:
-        self._gui.add_button(label).on_click(self._press(event))
+    def _add_row(self, label: str, events: dict[str, Callable[[], object]]) -> None:
+        """Buttons side by side."""
+        row = self._gui.add_button_group(label, tuple(events))
+
+        @row.on_click
+        async def _(event: Any) -> None:
+            self._do(events[event.target.value])
 
     def _add_keys(self) -> None:
-        """Keys, where viser knows some."""
         for key in get_args(Key):
-            event: Callable[[], object] = self.accept if key == "enter" else partial(self._controller.key, key)
-            label = next((words for name, words in BUTTONS if name == key), f"key {key}")
-            self._gui.add_command(label, hotkey=key).on_trigger(self._press(event))
+            words = next((words for _, buttons in ROWS for words, own in buttons if own == key), f"Candidate {key}")
+            self._gui.add_command(words, hotkey=key).on_trigger(self._press(self._event_of(key)))
+
+    def _event_of(self, key: Key) -> Callable[[], object]:
+        return self.accept if key == "enter" else partial(self._controller.key, key)
+
+    def _label(self) -> None:
+        self._controller.label(self._name.value)
 
     def _press(self, event: Callable[[], object]) -> Callable[[Any], Any]:
         async def handle(_: Any) -> None:

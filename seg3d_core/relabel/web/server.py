@@ -53,7 +53,9 @@ class RelabelServer:
         outside = not is_loopback(host)
         self._gate = TokenGate(host, port, token) if outside else None
         with contextlib.redirect_stdout(io.StringIO()):  # its banner names the inner address
-            self._server = viser.ViserServer("127.0.0.1" if outside else host, 0 if outside else port, verbose=False)
+            self._server = _local(viser)("127.0.0.1" if outside else host, 0 if outside else port, verbose=False)
+        # Browsers that go away while they connect are nobody's mistake.
+        logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
         self.port: int = self._server.get_port()
         if self._gate is not None:
             self._gate.start(self.port)
@@ -172,6 +174,16 @@ class RelabelServer:
             place, xyzw = to_quaternion(frames.pose(index))
             client.camera.wxyz, client.camera.position = np.roll(xyzw, 1), place
             client.camera.fov = float(2 * np.arctan(camera.height / 2 / camera.K[1, 1]))
+
+
+def _local(viser: Any) -> Any:
+    """Viser's server, without its way to be opened to the internet by anybody who has a browser on it."""
+
+    class LocalServer(viser.ViserServer):  # type: ignore[misc]
+        def request_share_url(self, verbose: bool = True) -> str | None:
+            return None
+
+    return LocalServer
 
 
 def screen_view(camera: Any) -> ScreenView:

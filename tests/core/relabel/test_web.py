@@ -1,0 +1,335 @@
+"""The browser's side without a browser: what handlers are given becomes actions, and the state becomes pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import socket
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seg3d_core import optional
+from seg3d_core.data.scenes import SceneFolder
+from seg3d_core.errors import ConfigError, InputError, PromptError
+from seg3d_core.geometry.transforms import apply, invert, to_quaternion
+from seg3d_core.relabel.settings import RelabelConfig
+from seg3d_core.relabel.web import detail as details
+from seg3d_core.relabel.web.colouring import PICKED, SELECTED, point_colours
+from seg3d_core.relabel.web.controller import RelabelController
+from seg3d_core.relabel.web.detail import detail, overview
+from seg3d_core.relabel.web.frame_view import FrameViews
+from seg3d_core.relabel.web.gate import TokenGate, is_loopback
+from seg3d_core.relabel.web.pointing import ScreenView, point_under
+from seg3d_core.relabel.web.server import RelabelServer, screen_view
+
+TABLE, TALL, FLAT, BALL = 1, 2, 3, 4
+EYE = np.array([1.1, -0.6, 0.8])
+ON = {TALL: (0.15, 0.06, 0.2), FLAT: (0.42, 0.25, 0.1), BALL: (0.1, 0.4, 0.16), TABLE: (0.6, -0.3, 0.0)}
+TOKEN = "0123456789abcdef"
+
+
+def window(eye=EYE, target=(0.2, 0.2, 0.05)):
+    """viser's camera of a browser that looks at the table."""
+    forward = np.subtract(target, eye) / np.linalg.norm(np.subtract(target, eye))
+    right = np.cross(forward, [0, 0, 1])
+    T = np.eye(4)
+    T[:3, 0] = right / np.linalg.norm(right)
+    T[:3, 1], T[:3, 2], T[:3, 3] = np.cross(forward, T[:3, 0]), forward, eye
+    position, xyzw = to_quaternion(T)
+    return SimpleNamespace(position=position, wxyz=np.roll(xyzw, 1), fov=1.2, aspect=1.6)
+
+
+def event(target, camera=None):
+    """A click as viser tells of it, at a place of the scene."""
+    camera = camera or window()
+    view = screen_view(camera)
+    local = apply(invert(view.T_world_camera), np.array([target], np.float32))[0]
+    across, down = (local[:2] / local[2] / view.tangents + 1) / 2
+    return SimpleNamespace(
+        client=SimpleNamespace(camera=camera),
+        ray_origin=tuple(camera.position.tolist()),
+        ray_direction=tuple(np.subtract(target, camera.position).tolist()),
+        screen_pos=(float(across), float(down)),
+    )
+
+
+@pytest.fixture
+def controller(table, tmp_path, told_class):
+    scene, things = table
+    models = told_class(things)
+    controller = RelabelController([scene], models, RelabelConfig.build({}))
+    yield controller
+    controller.close()
+
+
+def point_obviously(points, origin, direction, spacing_m):
+    """A slow version of ``point_under``."""
+    best = None
+    offsets = points.astype(np.float64) - origin
+    along = offsets @ direction
+    aside = np.linalg.norm(offsets - along[:, None] * direction, axis=1)
+    near = (along > 0) & (aside <= np.maximum(spacing_m, 0.006 * along))
+    if near.any():
+        front = near & (along <= along[near].min() + 0.03 + spacing_m)
+        best = points[front][aside[front].argmin()]
+    return best
+
+
+@given(seed=st.integers(0, 10_000))
+def test_the_point_under_the_cursor_is_on_the_nearest_surface(seed):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-1, 1, (200, 3)).astype(np.float32)
+    origin, direction = np.array([0.0, 0, -3]), np.array([*rng.uniform(-0.3, 0.3, 2), 1.0])
+    direction /= np.linalg.norm(direction)
+    expected = point_obviously(points, origin, direction, 0.1)
+    if expected is None:
+        with pytest.raises(PromptError, match="no point under the cursor"):
+            point_under(points, origin, direction, 0.1)
+    else:
+        np.testing.assert_allclose(point_under(points, origin, 7 * direction, 0.1), expected, atol=1e-6)
+
+
+def test_rays_that_are_none_are_refused():
+    with pytest.raises(PromptError, match="is none"):
+        point_under(np.zeros((4, 3), np.float32), np.zeros(3), np.zeros(3), 0.1)
+
+
+def test_colours():
+    rgb = np.tile(np.float32(0.5), (4, 3))
+    ids = np.array([0, 1, 2, 2], np.int32)
+    true = point_colours(rgb, ids, np.array([1, 0, 0, 0], bool), (), "true")
+    assert true[1:].tolist() == [[128] * 3] * 3
+    np.testing.assert_allclose(true[0] / 255, 0.3 * 0.5 + 0.7 * SELECTED, atol=0.01)
+    shown = point_colours(rgb, ids, None, (2,), "instances")
+    assert shown[0].tolist() == [128] * 3
+    assert len({tuple(one) for one in shown.tolist()}) == 3
+    assert (shown[2] > shown[1]).any() and (shown[2] / 255 >= 0.6 * PICKED).all()
+
+
+def test_large_clouds_are_shown_in_pieces_and_whole_where_somebody_clicked(monkeypatch):
+    points = np.random.default_rng(0).uniform(0, 4, (20_000, 3)).astype(np.float32)
+    everything = overview(points)
+    assert everything.is_whole
+    assert np.sort(np.concatenate(everything.pieces)).tolist() == list(range(20_000))
+    assert max(np.ptp(points[rows], axis=0).max() for rows in everything.pieces) <= 4 / 24 + 1e-5
+    some = overview(points, 2000)
+    rows = np.concatenate(some.pieces)
+    assert not some.is_whole and 500 < len(rows) <= 2000 and len(set(rows.tolist())) == len(rows)
+    place = np.array([2.0, 2, 2])
+    near = np.linalg.norm(points - place, axis=1)
+    assert detail(points, place).tolist() == np.flatnonzero(near <= 1).tolist()
+    monkeypatch.setattr(details, "DETAIL_POINTS", 50)
+    assert near[detail(points, place)].max() == np.sort(near)[49]
+
+
+def test_masks_are_projected_into_frames(table):
+    scene, things = table
+    cloud = scene.cloud().cloud
+    views = FrameViews(SceneFolder.open(scene.path))
+    assert len(views) == 4
+    plain = views.picture(0, cloud, np.zeros(len(cloud), np.int32), None, "instances", 0.01)
+    marked = views.picture(0, cloud, np.zeros(len(cloud), np.int32), things == FLAT, "true", 0.01)
+    frame = views.frame(0)
+    changed = (plain != marked).any(axis=-1)
+    blue = frame.rgb.argmax(axis=-1) == 2
+    assert (changed & blue).sum() / (changed | (blue & (frame.depth_m > 0))).sum() > 0.8
+    # What is hidden behind another thing is not painted over it.
+    assert not (changed & (frame.rgb[..., 0] > 0.7)).sum() > 0.1 * changed.sum()
+    assert views.best_for(np.array([0.15, 0.0, 0.2])) in (0, 1)
+    assert views.best_for(np.array([0.0, 0.0, 50.0])) is None
+
+
+def test_scenes_without_frames_have_none(tmp_path, table, told_class):
+    from seg3d_core.data.cloud_files import write_cloud
+    from seg3d_core.relabel.targets import open_targets
+
+    write_cloud(tmp_path / "one.ply", table[0].cloud().cloud)
+    scene = open_targets([tmp_path / "one.ply"], tmp_path / "to", lambda _: None)
+    views = FrameViews(scene[0])
+    assert (len(views), views.best_for(np.zeros(3))) == (0, None)
+
+
+def test_events_become_actions_and_browsers_see_what_came_of_them(controller, table):
+    pytest.importorskip("viser", reason="viser is not installed")
+    things = table[1]
+    with RelabelServer(controller, "127.0.0.1", 0) as server:
+
+        def send(meaning, *places):
+            for place in places:
+                asyncio.run(server.clicked(meaning)(event(place)))
+            server.finish_events()
+
+        def press(*keys):
+            for key in keys:
+                server.do(lambda key=key: controller.key(key))
+            server.finish_events()
+
+        def shown_as(thing):
+            """Colour of the point nearest to a place, in the browser."""
+            node, rows = min(
+                server._cloud._pieces,
+                key=lambda piece: np.linalg.norm(table[0].cloud().cloud.points[piece[1]] - ON[thing], axis=1).min(),
+            )
+            at = np.linalg.norm(controller.session.cloud.points[rows] - ON[thing], axis=1).argmin()
+            return tuple(node.colors[at].tolist())
+
+        before = shown_as(TALL)
+        send("on", ON[TALL])
+        assert (controller.selected == (things == TALL)).all(), controller.message
+        assert shown_as(TALL) != before
+        assert "predicted IoU 0.90" in server._panel._message.content
+        send("on", ON[FLAT])
+        send("beside", ON[FLAT])
+        assert (controller.selected == (things == TALL)).all()
+        server._panel._name.value = "tall"
+        server.do(server._panel.accept)
+        send("on", ON[FLAT])
+        press("2", "1", "enter")
+        assert controller.session.sizes == {1: int((things == TALL).sum()), 2: int((things == FLAT).sum())}
+        assert "| 1 | tall | 1726 | accepted |" in server._panel._list.content
+        assert server._panel._name.value == ""
+        # Pick and merge; undo; split again by places.
+        send("pick", ON[TALL], ON[FLAT])
+        assert controller.picked == (1, 2)
+        press("M")
+        assert list(controller.session.sizes) == [1]
+        press("Z", "escape", "D")
+        assert list(controller.session.sizes) == [1, 2]
+        assert "**shift-click the instances to delete; none is picked**" in server._panel._message.content
+        send("pick", ON[FLAT])
+        press("E")
+        assert (controller.session.editing, controller.picked) == (2, ())
+        press("N")
+        # A lasso around the ball from above, corner by corner.
+        press("L")
+        camera = window(np.array([0.1, 0.39, 1.2]), (0.1, 0.4, 0.0))
+        for angle in np.linspace(0, 5.5, 8):
+            place = np.array(ON[BALL]) + 0.1 * np.array([np.cos(angle), np.sin(angle), 0])
+            asyncio.run(server.clicked("on")(event(place, camera)))
+        press("enter", "2")
+        assert controller.selected[(things == BALL) & (controller.session.cloud.points[:, 2] > 0.12)].all()
+        assert controller.session.selection.source == "lasso"
+        asyncio.run(
+            server.rectangle(
+                SimpleNamespace(client=SimpleNamespace(camera=camera), screen_min=(0.45, 0.4), screen_max=(0.55, 0.6))
+            )
+        )
+        press("enter")
+        assert len(controller.session.records) == 3
+        send("on", (9.0, 9.0, 9.0))
+        assert "**there is no point under the cursor**" in server._panel._message.content
+        press("C")
+        assert shown_as(TALL) == before
+        server.do(lambda: controller.show_frame(2))
+        server.do(controller.save)
+        server.finish_events()
+        assert "written: 3 instances" in controller.message
+        # An event that fails altogether does not end the others.
+        logging.getLogger("seg3d_core.relabel.web.server").disabled = True
+        server.do(lambda: 1 // 0)
+        logging.getLogger("seg3d_core.relabel.web.server").disabled = False
+        press("Z")
+    assert (SceneFolder.open(table[0].path).cloud().instance_id == 1).sum() == (things == TALL).sum()
+
+
+def test_scenes_are_changed_and_what_was_done_is_written(table, tmp_path, told_class):
+    import shutil
+
+    scene, things = table
+    shutil.copytree(scene.path, tmp_path / "other")
+    scenes = [scene, SceneFolder.open(tmp_path / "other")]
+    controller = RelabelController(scenes, told_class(things), RelabelConfig.build({}))
+    controller.click(EYE, np.subtract(ON[TALL], EYE), "on")
+    controller.accept("tall")
+    controller.open_scene(1)
+    assert (controller.index, controller.session.sizes) == (1, {})
+    assert SceneFolder.open(scene.path).cloud().names == {1: "tall"}
+    controller.open_scene(0)
+    assert controller.session.sizes == {1: int((things == TALL).sum())}
+    controller.close()
+
+
+def test_viser_is_asked_for_in_words(controller, monkeypatch):
+    def gone(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(optional.importlib, "import_module", gone)
+    with pytest.raises(
+        ConfigError, match="relabelling in a browser needs viser, which is not installed: python -m pip"
+    ):
+        RelabelServer(controller, "127.0.0.1", 0)
+
+
+@pytest.fixture
+def gate():
+    """A gate before a server that answers everything with "inside"; its port."""
+    inner = socket.create_server(("127.0.0.1", 0))
+    gate = TokenGate("127.0.0.1", 0, TOKEN)
+    gate.start(inner.getsockname()[1])
+
+    def answer():
+        connection, _ = inner.accept()
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\ninside")
+        connection.close()
+
+    yield gate.port, answer
+    gate.stop()
+    inner.close()
+
+
+def get(port, path, **fields):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers=fields)
+    return connection
+
+
+def test_only_browsers_with_the_token_pass_the_gate(gate):
+    port, answer = gate
+    for path, fields in [
+        ("/", {}),
+        ("/?token=no", {}),
+        ("/", {"Cookie": "seg3d_token=no"}),
+        ("/?token=", {"Cookie": "\x01"}),
+    ]:
+        refused = get(port, path, **fields).getresponse()
+        assert (refused.status, refused.read()[:24]) == (403, b"This page needs a token:")
+    shown = get(port, f"/?token={TOKEN}").getresponse()
+    assert (shown.status, shown.getheader("Location")) == (303, "/")
+    cookie = shown.getheader("Set-Cookie").split(";")[0]
+    passing = get(port, "/", Cookie=f"other=1; {cookie}")
+    answer()
+    assert passing.getresponse().read() == b"inside"
+    # Somebody who says nothing, or goes away, keeps nobody else from passing.
+    socket.create_connection(("127.0.0.1", port)).close()
+    again = get(port, "/", Cookie=cookie)
+    answer()
+    assert again.getresponse().read() == b"inside"
+
+
+def test_gates_need_a_good_token_and_a_free_port(gate):
+    for token in ("", "short", "0123456789abcde/"):
+        with pytest.raises(ConfigError, match=r"need a token of at least 16 letters and digits, the one given has \d+"):
+            TokenGate("0.0.0.0", 0, token)
+    with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1:{gate[0]}: "):
+        TokenGate("127.0.0.1", gate[0], TOKEN).start(1)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("192.168.1.5", False), ("x", False)],
+)
+def test_what_is_reached_by_this_machine_only(host, expected):
+    assert is_loopback(host) == expected
+
+
+def test_a_place_in_the_window():
+    view = ScreenView(np.eye(4), (0.8, 0.5))
+    assert view.direction(0.5, 0.5) == (0, 0)
+    assert view.direction(1.0, 0.0) == (0.8, -0.5)
+    assert len(view.matrix) == 16
