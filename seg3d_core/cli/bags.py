@@ -23,6 +23,17 @@ Make recordings readable again whose recorder was killed: everything up to the l
 files are changed in place, whole ones are left as they are, and it may be done again. BAG is a folder or an .mcap file.
 """
 
+_RUN_HELP = """\
+Segment a recording: OUT holds all that BAG holds, and instances on /seg3d/instance_cloud, with the time, the stamp and
+the frame of the cloud that they are in. Clouds are segmented as they were recorded. Where there are none, images are
+fused with the poses of tf or camera_pose, and the growing cloud (/seg3d/cloud) is segmented every publish_period_s.
+The same command gives the same result every time. The exit code is 2 if a cloud could not be segmented.
+
+examples:
+  seg3d bags run walk.mcap -o walk_segmented
+  seg3d bags run walk -o found --model segment3d.safetensors --set cloud_topic=/rtabmap/cloud_map
+"""
+
 
 def add(commands: Any) -> None:
     """Describe the command to argparse."""
@@ -33,6 +44,29 @@ def add(commands: Any) -> None:
     _add(what, "info", "what is in recordings", _INFO_HELP, _run_info)
     add_import(what)
     _add(what, "repair", "recordings whose recorder was killed", _REPAIR_HELP, _run_repair)
+    _add_run(what)
+
+
+def _add_run(what: Any) -> None:
+    from seg3d_core.cli.settings import add_settings
+
+    command = what.add_parser(
+        "run",
+        help="instances of a recording",
+        description=_RUN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("bag", type=Path, metavar="BAG", help="recording")
+    command.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder to make")
+    command.add_argument("--model", help="segmenter; short for --set model=NAME (default: graph)")
+    add_settings(command, _run_config, "cloud_topic=/map")
+    command.set_defaults(run=_run_run)
+
+
+def _run_config() -> Any:
+    from seg3d_core.recording.bag_run import BagRunConfig
+
+    return BagRunConfig
 
 
 def _add(what: Any, name: str, short: str, words: str, act: Callable[[argparse.Namespace], int]) -> None:
@@ -51,6 +85,30 @@ def _run_repair(options: argparse.Namespace) -> int:
     from seg3d_core.recording.repair import repair_bag
 
     return _each(options.bags, "bytes", lambda path, tell: "\n".join(map(_repaired, repair_bag(path, tell))))
+
+
+def _run_run(options: argparse.Namespace) -> int:
+    import time
+
+    from seg3d_core.cli.settings import settings_of
+    from seg3d_core.learning.progress import StepProgress
+    from seg3d_core.recording.bag_run import segment_bag
+    from seg3d_core.segmenter import make_segmenter
+
+    config = settings_of(options, _run_config(), [f"model={options.model}"] if options.model else [])
+    segmenter = make_segmenter(config)
+    start = time.monotonic()
+    progress = StepProgress(sys.stderr, "messages")
+    run = segment_bag(options.bag, options.output, config, segmenter, progress.tell)
+    for words in run.left_out:
+        print(f"seg3d: not copied: {words}", file=sys.stderr)
+    if run.refused:
+        print(f"seg3d: {len(run.refused)} clouds not segmented, the first: {run.refused[0]}", file=sys.stderr)
+    print(
+        f"{run.clouds} clouds segmented in {time.monotonic() - start:.1f} s, {run.instances} instances in the last, "
+        f"{run.ids} ids in all; {run.copied} messages copied: {options.output}"
+    )
+    return 2 if run.refused else 0
 
 
 def _each(paths: Sequence[Path], unit: str, act: Callable[[Path, Callable[[int, int], None]], str]) -> int:

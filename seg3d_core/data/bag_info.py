@@ -32,7 +32,7 @@ class TopicInfo:
     Attributes:
         topic: name, type, count, whether it is latched.
         size_bytes: of all its messages.
-        rate_hz: one over the usual time between two messages; 0 for fewer than two.
+        rate_hz: messages a second, without the gaps; 0 for fewer than two.
         gaps: pauses that are much longer than usual.
         longest_gap_s: the longest pause between two messages, s.
         backwards: messages whose header stamp is before that of the message before.
@@ -134,7 +134,9 @@ def _poses(path: Path, seen: dict[str, _Seen]) -> tuple[TransformTree | None, st
 def _topic_info(topic: BagTopic, seen: _Seen, tree: TransformTree | None, fixed: str) -> TopicInfo:
     pauses_s = np.diff(np.sort(np.array(seen.stamps_ns, np.int64))).astype(np.float64) * 1e-9
     usual_s = float(np.median(pauses_s)) if len(pauses_s) else 0.0
-    gaps = 0 if topic.is_latched else int((pauses_s > max(GAP_FACTOR * usual_s, LEAST_GAP_S)).sum())
+    is_gap = pauses_s > max(GAP_FACTOR * usual_s, LEAST_GAP_S)
+    steady_s = float(pauses_s[~is_gap].sum())
+    gaps = 0 if topic.is_latched else int(is_gap.sum())
     headers = np.array([stamp for stamp, _ in seen.headers], np.int64)
     posed, why_not = None, ""
     if seen.headers and tree is not None and fixed:
@@ -142,7 +144,7 @@ def _topic_info(topic: BagTopic, seen: _Seen, tree: TransformTree | None, fixed:
     return TopicInfo(
         topic,
         seen.size,
-        1 / usual_s if usual_s > 0 else 0.0,
+        int((~is_gap).sum()) / steady_s if steady_s > 0 else 0.0,
         gaps,
         float(pauses_s.max(initial=0.0)),
         int((np.diff(headers) < 0).sum()),

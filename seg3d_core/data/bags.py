@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 import apsw
-from rosbags.interfaces import Connection, QosDurability
+from rosbags.interfaces import Connection, MessageDefinitionFormat, QosDurability
 from rosbags.rosbag2 import Reader, ReaderError
 
 from seg3d_core.data.bag_writer import BagWriter
@@ -37,12 +37,14 @@ class BagTopic:
         type_name: for example "sensor_msgs/msg/PointCloud2".
         count: messages recorded.
         is_latched: offered transient local, so that a player must offer it likewise.
+        definition: text of its type and of those that it refers to, where it was recorded; else empty.
     """
 
     name: str
     type_name: str
     count: int
     is_latched: bool
+    definition: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,13 @@ class BagReader:
     def topics(self) -> list[BagTopic]:
         """All recorded topics, by name."""
         found = [
-            BagTopic(connection.topic, connection.msgtype, connection.msgcount, _is_latched(connection))
+            BagTopic(
+                connection.topic,
+                connection.msgtype,
+                connection.msgcount,
+                _is_latched(connection),
+                connection.msgdef.data if connection.msgdef.format == MessageDefinitionFormat.MSG else "",
+            )
             for connection in self._reader.connections
         ]
         return sorted(found, key=lambda topic: topic.name)

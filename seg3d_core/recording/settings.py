@@ -17,7 +17,7 @@ class FileConfig(Config):
         1024, ge=16, le=65536, description="What is recorded is handed to the operating system in pieces of this, KiB."
     )
     chunk_period_s: float = Field(
-        1.0, ge=0.05, le=60, description="And at least this often, s: so much is lost when the recorder is killed."
+        1.0, ge=0.05, le=3600, description="And at least this often, s: so much is lost when the recorder is killed."
     )
     max_file_mb: int = Field(
         2000, ge=1, le=1_000_000, description="A file that is larger (MB) is followed by another one."

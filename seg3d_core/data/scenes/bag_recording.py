@@ -92,6 +92,10 @@ class BagRecording:
         rgb = decode_rgb(self._message(colour, self._pairs[index].colour), self._topics.types[colour])
         return RecordedFrame(self._aligned(index, rgb))
 
+    def recorded_ns(self, index: int) -> int:
+        """When the depth image of a frame was recorded, ns."""
+        return self._pairs[index].depth.recorded_ns
+
     def scan(self) -> SceneCloud | None:
         """Recordings of a camera hold none."""
         return None
