@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seg3d_core.data.bag_info import BagInfo, TopicInfo
+    from seg3d_core.recording.prompt_replay import ReplayedObject
     from seg3d_core.recording.repair_file import RepairedFile
 
 _INFO_HELP = """\
@@ -34,6 +35,15 @@ examples:
   seg3d bags run walk -o found --model segment3d.safetensors --set cloud_topic=/rtabmap/cloud_map
 """
 
+_REPLAY_HELP = """\
+Ask another model everything that was asked while BAG was recorded, and compare: for each object that was accepted, the
+IoU of its mask with the model's. The recording needs the clouds that were clicked on, the prompts, and prompt_node's
+accepted instances; what is done by services (undo, next candidate) is not recorded.
+
+example:
+  seg3d bags replay-prompts session --model runs/finetuned/best.safetensors
+"""
+
 
 def add(commands: Any) -> None:
     """Describe the command to argparse."""
@@ -45,6 +55,28 @@ def add(commands: Any) -> None:
     add_import(what)
     _add(what, "repair", "recordings whose recorder was killed", _REPAIR_HELP, _run_repair)
     _add_run(what)
+    _add_replay(what)
+
+
+def _add_replay(what: Any) -> None:
+    from seg3d_core.cli.settings import add_settings
+
+    command = what.add_parser(
+        "replay-prompts",
+        help="logged clicks, asked again of another model",
+        description=_REPLAY_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("bag", type=Path, metavar="BAG", help="recording")
+    command.add_argument("--model", help="short for --set model=NAME: nano (default), a preset, or a file of weights")
+    add_settings(command, _replay_config, "scene.mode=whole")
+    command.set_defaults(run=_run_replay)
+
+
+def _replay_config() -> Any:
+    from seg3d_core.recording.prompt_replay import ReplayConfig
+
+    return ReplayConfig
 
 
 def _add_run(what: Any) -> None:
@@ -109,6 +141,27 @@ def _run_run(options: argparse.Namespace) -> int:
         f"{run.ids} ids in all; {run.copied} messages copied: {options.output}"
     )
     return 2 if run.refused else 0
+
+
+def _run_replay(options: argparse.Namespace) -> int:
+    from seg3d_core.cli.settings import settings_of
+    from seg3d_core.learning.progress import StepProgress
+    from seg3d_core.prompting import make_prompt_model
+    from seg3d_core.recording.prompt_replay import replay_prompts
+
+    config = settings_of(options, _replay_config(), [f"model={options.model}"] if options.model else [])
+    model = make_prompt_model(config)
+    rows = replay_prompts(options.bag, config, model, StepProgress(sys.stderr, "messages").tell)
+    print("\n".join(_table([("object", "note", "prompts", "points then", "now", "IoU %"), *map(_replayed, rows)])))
+    compared = [row.iou for row in rows if row.iou == row.iou]
+    if compared:
+        print(f"mean IoU {sum(compared) / len(compared) * 100:.1f} % of {len(compared)} objects; {model.description}")
+    return 0 if compared else 2
+
+
+def _replayed(row: ReplayedObject) -> tuple[str, ...]:
+    iou = "" if row.iou != row.iou else f"{row.iou * 100:.1f}"
+    return str(row.instance_id), row.note, str(row.prompts), str(row.recorded), str(row.now), iou
 
 
 def _each(paths: Sequence[Path], unit: str, act: Callable[[Path, Callable[[int, int], None]], str]) -> int:

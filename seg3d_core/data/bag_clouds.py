@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,14 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
 from seg3d_core.colours import instance_colours
+from seg3d_core.data.bags import BagReader
 from seg3d_core.errors import InputError
 from seg3d_core.types import Cloud, Instances
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
+
+RESULTS = ("instance_cloud", "mask", "accepted", "prompt_cloud")
+"""Last parts of the names of topics on which nodes of this package publish clouds."""
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 _CODES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -25,6 +30,26 @@ _CODES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"
 _NORMALS = (("normal_x", "normal_y", "normal_z"), ("nx", "ny", "nz"))
 _UNIT = np.float32(1 / 255)
 _FLOAT32, _UINT32 = 7, 6
+
+
+def input_cloud_topic(path: Path, wanted: str) -> str:
+    """The topic of clouds that a recording is about: ``wanted``, or the only one; empty where there is none.
+
+    What nodes of this package found, or are about to find, does not count.
+
+    Raises:
+        InputError: ``wanted`` has no clouds, or there are several topics of them.
+    """
+    with BagReader(path) as reader:
+        clouds = [topic.name for topic in reader.topics() if topic.type_name == CLOUD and topic.count]
+    if wanted:
+        if wanted not in clouds:
+            raise InputError(f"{path} has no clouds on {wanted}; it has {', '.join(clouds) or 'none'}")
+        return wanted
+    inputs = [name for name in clouds if name.rpartition("/")[2] not in RESULTS]
+    if len(inputs) > 1:
+        raise InputError(f"{path} has clouds on {', '.join(inputs)}: choose with --set cloud_topic=NAME")
+    return inputs[0] if inputs else ""
 
 
 def decode_cloud(data: bytes) -> Cloud:

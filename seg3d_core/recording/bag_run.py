@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from seg3d_core.config import FusionConfig, SegmentConfig, TrackingConfig
-from seg3d_core.data.bag_clouds import CLOUD, decode_cloud, encode_cloud, encode_instances
+from seg3d_core.data.bag_clouds import CLOUD, decode_cloud, encode_cloud, encode_instances, input_cloud_topic
 from seg3d_core.data.bags import BagReader, BagTopic
 from seg3d_core.data.scenes.bag_recording import BagRecording
 from seg3d_core.data.scenes.bag_topics import BagTopicsConfig
@@ -97,7 +97,7 @@ def segment_bag(
         topics = reader.topics()
     if any(topic.name in (INSTANCES_TOPIC, FUSED_TOPIC) for topic in topics):
         raise InputError(f"{source} has {INSTANCES_TOPIC} already: run over the recording that it was made of")
-    chosen = _cloud_topic(source, config)
+    chosen = input_cloud_topic(source, config.cloud_topic)
     given, count = _recorded(source, chosen) if chosen else _fused(source, config)
     copy = _Copy(source)
     run = _Run(segmenter, IdTracker(config.tracking))
@@ -114,20 +114,6 @@ def segment_bag(
         bag.close()
     report(total, total)
     return BagRun(run.clouds, run.instances, len(run.ids), copy.count, copy.left_out, tuple(run.refused))
-
-
-def _cloud_topic(source: Path, config: BagRunConfig) -> str:
-    with BagReader(source) as reader:
-        clouds = [topic.name for topic in reader.topics() if topic.type_name == CLOUD and topic.count]
-    # What nodes of this package found, or are about to find, is no input.
-    inputs = [name for name in clouds if name.rpartition("/")[2] not in ("instance_cloud", "mask", "accepted")]
-    if config.cloud_topic:
-        if config.cloud_topic not in clouds:
-            raise InputError(f"{source} has no clouds on {config.cloud_topic}; it has {', '.join(clouds) or 'none'}")
-        return config.cloud_topic
-    if len(inputs) > 1:
-        raise InputError(f"{source} has clouds on {', '.join(inputs)}: choose with --set cloud_topic=NAME")
-    return inputs[0] if inputs else ""
 
 
 def _recorded(source: Path, topic: str) -> tuple[Iterator[_Given | InputError], int]:
