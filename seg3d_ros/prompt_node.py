@@ -58,7 +58,7 @@ class PromptNode(PerceptionNode[PromptNodeConfig]):
         self._last_prompt = ""
         actions = PromptActions(lambda: self._session, lambda: self.config.instances_file).by_service()
         WorkerServices(
-            self, self.run_soon, self.health.refused, {name: self._shown(act) for name, act in actions.items()}
+            self, self.run_soon, self.health.refused, {name: self._shown(name, act) for name, act in actions.items()}
         )
         self.health.gauge("last_prompt", lambda: self._last_prompt)
         self.health.gauge("accepted", lambda: len(self._told))
@@ -165,11 +165,13 @@ class PromptNode(PerceptionNode[PromptNodeConfig]):
         self._last_prompt = f"{topic}: {how}; {said}"
         self.get_logger().info(self._last_prompt)
 
-    def _shown(self, act: Callable[[], str]) -> Callable[[], str]:
+    def _shown(self, name: str, act: Callable[[], str]) -> Callable[[], str]:
         """An action of which the outputs show what it did."""
 
         def act_and_show() -> str:
+            before = self._session.selection
             said = act()
+            self._outputs.acted(name, before)
             self._show()
             self.get_logger().info(said)
             return said

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from seg3d_core.colours import GREY, instance_colours
 from seg3d_core.interaction.pinned import PinnedObjects
+from seg3d_core.interaction.selection import Selection
 from seg3d_core.types import Cloud
 from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.pinned import pinned_to_message
@@ -28,6 +30,10 @@ class PromptOutputs:
     """
 
     def __init__(self, node: Node, up: tuple[float, float, float]) -> None:
+        self._node = node
+        # For recordings: each message counts, the past does not.
+        self._actions = node.create_publisher(String, "~/actions", 100)
+        self._rejected = node.create_publisher(PointCloud2, "~/rejected", 10)
         self._markers = PromptMarkers(up)
         self._views = {
             "mask": Output(node, PointCloud2, "~/mask", mask_message),
@@ -51,6 +57,12 @@ class PromptOutputs:
         """All accepted instances there are now."""
         self._accepted.offer(accepted)
 
+    def acted(self, action: str, before: Selection | None) -> None:
+        """Something was done by a service, to what was selected ``before``; what was rejected is told, too."""
+        self._actions.publish(String(data=action))
+        if action == "reject" and before is not None:
+            self._rejected.publish(cloud_to_message(before.cloud.select(before.mask)))
+
     def flush(self) -> None:
         """Publish what is kept to those who came after it."""
         for output in (*self._views.values(), self._accepted):
@@ -60,6 +72,8 @@ class PromptOutputs:
         """Withdraw the topics."""
         for output in (*self._views.values(), self._accepted):
             output.destroy()
+        for publisher in (self._actions, self._rejected):
+            self._node.destroy_publisher(publisher)
 
 
 def mask_message(view: PromptView) -> PointCloud2:

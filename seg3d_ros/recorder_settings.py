@@ -12,6 +12,7 @@ from seg3d_ros.settings import ManagedConfig
 TOPICS = (
     "rgb/image_rect_color depth_registered/image_rect rgb/camera_info camera_pose /tf /tf_static cloud "
     "fusion_node/cloud scene_node/instance_cloud scene_node/instances prompt_node/mask prompt_node/accepted "
+    "prompt_node/rejected prompt_node/actions "
     "clicked_point clicked_point_negative prompt_goal prompt_box prompt_instance /diagnostics /parameter_events"
 )
 
@@ -45,7 +46,9 @@ class RecorderNodeConfig(ManagedConfig):
         "cloud fusion_node/cloud", description="Topics of which one message in cloud_period_s is recorded."
     )
     cloud_period_s: float = Field(1.0, ge=0, le=3600, description="See cloud_topics, s; 0: all are recorded.")
-    event_topics: str = Field("prompt_node/accepted", description="on_event: topics that cause a snapshot.")
+    event_topics: str = Field(
+        "prompt_node/accepted prompt_node/rejected", description="on_event: topics that cause a snapshot."
+    )
     event_tail_s: float = Field(
         1.0, ge=0, le=60, description="on_event: a snapshot is written so long after the event, s; it covers both."
     )

@@ -153,6 +153,20 @@ _PROMPTS = (
         "All accepted instances, each with the points beside it: x, y, z, rgb, instance_id (uint32, 50001 to 60000, "
         "never used twice; 0 beside an instance), score, beside (uint32, the id of the instance it lies beside, or 0).",
     ),
+    Endpoint(
+        "prompt_node",
+        "publishes",
+        "~/actions",
+        "std_msgs/String",
+        "The name of each service that was called and did something: with the prompts, all that people did.",
+    ),
+    Endpoint(
+        "prompt_node",
+        "publishes",
+        "~/rejected",
+        "sensor_msgs/PointCloud2",
+        "The points of an object in progress that was rejected.",
+    ),
     Endpoint("prompt_node", "serves", "~/undo", "std_srvs/Trigger", "Take back the last prompt."),
     Endpoint(
         "prompt_node", "serves", "~/clear", "std_srvs/Trigger", "Take back all prompts of the object; can be undone."

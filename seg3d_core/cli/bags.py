@@ -38,7 +38,7 @@ examples:
 _REPLAY_HELP = """\
 Ask another model everything that was asked while BAG was recorded, and compare: for each object that was accepted, the
 IoU of its mask with the model's. The recording needs the clouds that were clicked on, the prompts, and prompt_node's
-accepted instances; what is done by services (undo, next candidate) is not recorded.
+accepted instances; with its actions, what was undone is undone, and rejected objects are dropped.
 
 example:
   seg3d bags replay-prompts session --model runs/finetuned/best.safetensors

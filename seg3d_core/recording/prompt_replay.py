@@ -66,8 +66,8 @@ def replay_prompts(
 ) -> list[ReplayedObject]:
     """Ask ``model`` everything that was asked while ``path`` was recorded; a row for each object that was accepted.
 
-    Services are not recorded: where a prompt was undone or another candidate chosen, the masks differ for that reason.
-    That an object was dropped is seen by the empty mask that was published then.
+    What was done by services (undo, next candidate, reject) is done again where prompt_node's ``actions`` are recorded.
+    Where they are not, the empty mask that was published then tells that an object was dropped, and nothing else.
 
     Args:
         path: a recording with clouds, prompts and prompt_node's ``accepted``.
@@ -83,12 +83,13 @@ def replay_prompts(
         raise InputError(f"{path} has no clouds, so that it is not known what was clicked on")
     with BagReader(path) as reader:
         names = {topic.name: topic for topic in reader.topics() if topic.count}
-        used = [name for name in names if _last(name) in (*_PROMPTS, "accepted", "mask", "instance_cloud")]
+        used = [name for name in names if _last(name) in (*_PROMPTS, "accepted", "actions", "mask", "instance_cloud")]
         for needed in ("clicked_point or another prompt", "accepted"):
             wanted = _PROMPTS if needed != "accepted" else (needed,)
             if not any(_last(name) in wanted for name in used):
                 raise InputError(f"{path} has no {needed}: nothing can be asked again; it has {', '.join(names)}")
-        replay = _Replay(ObjectSession(model, config.interaction), _transforms(path))
+        acts = any(_last(name) == "actions" for name in used)
+        replay = _Replay(ObjectSession(model, config.interaction), _transforms(path), acts)
         total = sum(names[name].count for name in {*used, cloud_topic})
         for number, message in enumerate(reader.messages([*used, cloud_topic]), 1):
             replay.take("cloud" if message.topic == cloud_topic else _last(message.topic), message)
@@ -99,9 +100,9 @@ def replay_prompts(
 class _Replay:
     """A session that is asked what was asked."""
 
-    def __init__(self, session: ObjectSession, tree: TransformTree | None) -> None:
+    def __init__(self, session: ObjectSession, tree: TransformTree | None, acts: bool) -> None:
         self.rows: list[ReplayedObject] = []
-        self._session, self._tree = session, tree
+        self._session, self._tree, self._acts = session, tree, acts
         self._cloud: BagMessage | None = None
         self._found: BagMessage | None = None
         self._known: set[int] = set()
@@ -114,13 +115,30 @@ class _Replay:
             self._cloud = message
         elif what == "instance_cloud":
             self._found = message
+        elif what == "actions":
+            self._act(_decoded(message).data)
         elif what == "mask":
             # An object that was accepted has an empty mask, too, just before or after; the next prompt tells.
-            self._dropped = len(decode_cloud(message.data)) == 0 and self._prompts > 0
+            self._dropped = not self._acts and self._prompts > 0 and len(decode_cloud(message.data)) == 0
         elif what == "accepted":
             self._compare(decode_instances(message.data))
         else:
             self._prompt(what, message)
+
+    def _act(self, action: str) -> None:
+        """Do what a service did; ``accept`` is seen by what is accepted then."""
+        session = self._session
+        acts: dict[str, Callable[[], object]] = {
+            "undo": session.undo,
+            "clear": session.clear,
+            "next_candidate": session.next_candidate,
+            "reject": self._begin,
+            "new_object": self._begin,
+        }
+        try:
+            acts.get(action, lambda: None)()
+        except InputError as error:
+            self._refusal = f"{action}: {error}"
 
     def _prompt(self, what: str, message: BagMessage) -> None:
         if self._dropped:

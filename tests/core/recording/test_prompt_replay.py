@@ -17,7 +17,7 @@ from seg3d_core.types import Cloud, Instances
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 MAKE = STORE.types
-CLICK, TF = "geometry_msgs/msg/PointStamped", "tf2_msgs/msg/TFMessage"
+CLICK, STRING = "geometry_msgs/msg/PointStamped", "std_msgs/msg/String"
 S = 1_000_000_000
 
 
@@ -72,7 +72,7 @@ def accepted(**objects: tuple[int, int]) -> bytes:
 def session(tmp_path: Path) -> Callable[..., Path]:
     def record(*events: tuple[str, bytes]) -> Path:
         path = tmp_path / "bag"
-        kinds = {"/tf_static": TF, "clicked_point": CLICK, "clicked_point_negative": CLICK}
+        kinds = {"clicked_point": CLICK, "clicked_point_negative": CLICK, "prompt_node/actions": STRING}
         with BagWriter(path) as writer:
             for number, (name, data) in enumerate(events, 1):
                 writer.topic(f"/{name}", kinds.get(name, CLOUD))(number * S, data)
@@ -136,6 +136,27 @@ def test_what_cannot_be_compared_says_why(session: Callable[..., Path]) -> None:
         "clicked_point: it is in frame camera, the cloud in map, and there are no transforms",
     ]
     assert np.isnan([row.iou for row in rows]).all()
+
+
+def test_what_was_undone_is_undone(session: Callable[..., Path]) -> None:
+    def action(name: str) -> tuple[str, bytes]:
+        return "prompt_node/actions", bytes(STORE.serialize_cdr(MAKE[STRING](name), STRING))
+
+    (row,) = replay(
+        session(
+            ("cloud", encode_cloud(line())),
+            ("clicked_point", click(0.9)),
+            action("reject"),
+            ("clicked_point", click(0.2)),
+            ("clicked_point", click(0.8)),
+            action("undo"),
+            action("save_instances"),
+            action("accept"),
+            ("prompt_node/accepted", accepted(i7=(11, 30))),
+        ),
+        0.0999,
+    )
+    assert (row.instance_id, row.prompts, row.now, row.iou) == (7, 2, 19, 1.0)
 
 
 def test_recordings_without_prompts_are_refused(session: Callable[..., Path]) -> None:
