@@ -92,6 +92,8 @@ setup(
         "label": ["segment-anything>=1.0", "torchvision>=0.21", "scikit-image>=0.22"],
         # Labelling on many machines.
         "ray": ["ray[data]>=2.40"],
+        # Relabelling in a browser.
+        "web": ["viser>=1.1"],
         "test": [
             "pytest",
             "pytest-timeout",

@@ -66,6 +66,7 @@ class Prompter:
     def __init__(self, load: Callable[[], PromptModel], cloud: Cloud, config: RelabelConfig) -> None:
         self._load, self._cloud, self._config = load, cloud, config
         self._kept: OrderedDict[int, PackedSelection | Selection] = OrderedDict()
+        self._newest: tuple[int, Selection] | None = None
         self._session: ObjectSession | None = None
 
     def warm_up(self) -> None:
@@ -86,10 +87,14 @@ class Prompter:
         Raises:
             InputError, PromptError: the model, which may be another one than before, refuses an action.
         """
+        if self._newest is not None and self._newest[0] == draft.number:
+            return self._newest[1]
         kept = self._kept.get(draft.number)
         if kept is not None:
             self._kept.move_to_end(draft.number)
-            return kept.unpack() if isinstance(kept, PackedSelection) else kept
+            found = kept.unpack() if isinstance(kept, PackedSelection) else kept
+            self._newest = draft.number, found
+            return found
         selection: Selection | None = None
         for action in draft.actions:
             selection = self.ask(selection, action, labelling)
@@ -99,6 +104,7 @@ class Prompter:
 
     def keep(self, draft: Draft, selection: Selection) -> None:
         """Remember what a draft selects."""
+        self._newest = draft.number, selection
         self._kept[draft.number] = packed(selection)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64, Int64
 
 from seg3d_core.geometry.thinning import thin
 from seg3d_core.geometry.voxels import voxelize
+from seg3d_core.interaction.snapping import squared_distances
 from seg3d_core.pictures import closing_size_m
 
 OVERVIEW_POINTS = 600_000
@@ -50,7 +51,7 @@ def overview(points: Float32[np.ndarray, "N 3"], most: int = OVERVIEW_POINTS) ->
 
 def detail(points: Float32[np.ndarray, "N 3"], centre: Float64[np.ndarray, "3"]) -> Int64[np.ndarray, " D"]:
     """Rows of the points around a place: the nearest, up to a limit in number and distance."""
-    square = ((points - centre.astype(np.float32)) ** 2).sum(axis=1)
+    square = squared_distances(points, centre)
     rows = np.flatnonzero(square <= _DETAIL_M**2)
     if len(rows) > DETAIL_POINTS:
         rows = np.sort(rows[np.argpartition(square[rows], DETAIL_POINTS)[:DETAIL_POINTS]])

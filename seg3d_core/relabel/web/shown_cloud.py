@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Int32, Int64, UInt8
 
-from seg3d_core.relabel.web.colouring import point_colours, true_colours
+from seg3d_core.relabel.actions import Place
+from seg3d_core.relabel.web.colouring import Colours, point_colours, true_colours
 from seg3d_core.relabel.web.controller import OpenScene, RelabelController
 from seg3d_core.relabel.web.detail import detail
+
+_LOOK = {"precision": "float32", "point_shape": "circle", "point_shading": "flat"}
 
 
 class ShownCloud:
@@ -22,8 +25,10 @@ class ShownCloud:
     def __init__(self, scene: Any) -> None:
         self._scene = scene
         self._open: OpenScene | None = None
-        self._pieces: list[tuple[Any, Int64[np.ndarray, " P"]]] = []
-        self._detail: Any = None
+        self._overview: list[_Node] = []
+        self._seen: _Seen | None = None
+        self._detail: _Node | None = None
+        self._focus: Place | None = None
         self._marks: list[Any] = []
 
     def show(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
@@ -31,60 +36,89 @@ class ShownCloud:
         now = controller.now
         if now is not self._open:
             self._replace(now)
-        for node, rows in self._pieces:
-            rgb = _colours(controller, rows, selected)
-            if not np.array_equal(node.colors, rgb):
-                node.colors = rgb
+        seen = _Seen(controller, selected, self._rows)
+        for piece in np.flatnonzero(seen.changed(self._seen, self._starts)):
+            self._overview[piece].paint(controller, selected)
+        self._seen = seen
         self._show_detail(controller, selected)
-        self._show_marks(controller)
+        self._show_marks(controller, selected is not None)
 
     def _replace(self, now: OpenScene) -> None:
-        for node, _ in self._pieces:
-            node.remove()
-        points, size_m = now.session.cloud.points, 1.5 * now.overview.spacing_m
-        grey = np.full(3, 128, np.uint8)
-        self._pieces = [
-            (
-                self._scene.add_point_cloud(
-                    f"/cloud/{number}", points[rows], np.tile(grey, (len(rows), 1)), point_size=size_m,
-                    point_shape="circle", point_shading="flat", precision="float32",
-                ),
-                rows,
-            )
-            for number, rows in enumerate(now.overview.pieces)
-        ]  # fmt: skip
-        self._open = now
+        """Another scene: all of its points are sent, grey."""
+        for node in self._overview:
+            node.handle.remove()
+        size_m = 1.5 * now.overview.spacing_m
+        self._overview = [
+            _Node(self._scene, f"/cloud/{number}", now, rows, size_m) for number, rows in enumerate(now.overview.pieces)
+        ]
+        self._rows = np.concatenate(now.overview.pieces)
+        self._starts = np.cumsum([0, *(len(rows) for rows in now.overview.pieces[:-1])])
+        self._open, self._seen = now, None
 
     def _show_detail(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
         """All points around the last click, where the overview leaves some out."""
+        now, focus = controller.now, None if controller.now.overview.is_whole else controller.focus
+        if focus != self._focus:
+            if self._detail is not None:
+                self._detail.handle.remove()
+            rows = None if focus is None else detail(controller.session.cloud.points, np.array(focus))
+            self._detail = None if rows is None else _Node(self._scene, "/detail", now, rows, now.overview.spacing_m)
+            self._focus = focus
         if self._detail is not None:
-            self._detail.remove()
-            self._detail = None
-        if controller.now.overview.is_whole or controller.focus is None:
-            return
-        points = controller.session.cloud.points
-        rows = detail(points, np.array(controller.focus))
-        self._detail = self._scene.add_point_cloud(
-            "/detail", points[rows], _colours(controller, rows, selected), precision="float32",
-            point_size=controller.now.overview.spacing_m, point_shape="circle", point_shading="flat",
-        )  # fmt: skip
+            self._detail.paint(controller, selected)
 
-    def _show_marks(self, controller: RelabelController) -> None:
+    def _show_marks(self, controller: RelabelController, something: bool) -> None:
         """A ball at every click of the object in progress: green on it, red beside it."""
         for mark in self._marks:
             mark.remove()
-        selection = controller.session.selection if controller.selected is not None else None
         self._marks = []
+        selection = controller.session.selection if something else None
         if selection is None:
             return
         clicks = zip(selection.prompt.points, selection.prompt.is_foreground, strict=True)
+        radius_m = 1.5 * controller.now.overview.spacing_m
         for number, (place, on_it) in enumerate(clicks):
-            self._marks.append(
-                self._scene.add_icosphere(
-                    f"/clicks/{number}", radius=1.5 * controller.now.overview.spacing_m,
-                    color=(0, 200, 0) if on_it else (220, 0, 0), position=place,
-                )
-            )  # fmt: skip
+            colour = (0, 200, 0) if on_it else (220, 0, 0)
+            mark = self._scene.add_icosphere(f"/clicks/{number}", radius=radius_m, color=colour, position=place)
+            self._marks.append(mark)
+
+
+class _Seen:
+    """What decides the colours of points that browsers have."""
+
+    def __init__(
+        self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None, rows: Int64[np.ndarray, " R"]
+    ) -> None:
+        self.ids: Int32[np.ndarray, " R"] = controller.session.instance_ids[rows]
+        self.selected = np.zeros(len(rows), np.bool_) if selected is None else selected[rows]
+        self.picked = controller.picked
+        self.colours: Colours = controller.colours
+
+    def changed(self, before: _Seen | None, starts: Int64[np.ndarray, " P"]) -> Bool[np.ndarray, " P"]:
+        """Which pieces, each from a row of ``starts`` to the next, look otherwise than ``before``."""
+        if before is None or before.colours != self.colours:
+            return np.ones(len(starts), np.bool_)
+        differs = (self.ids != before.ids) | (self.selected != before.selected)
+        if self.picked != before.picked:
+            differs |= np.isin(self.ids, [*self.picked, *before.picked])
+        pieces: Bool[np.ndarray, " P"] = np.logical_or.reduceat(differs, starts)
+        return pieces
+
+
+class _Node:
+    """Points that browsers have, and those rows of the cloud that they are."""
+
+    def __init__(self, scene: Any, name: str, now: OpenScene, rows: Int64[np.ndarray, " P"], size_m: float) -> None:
+        points = now.session.cloud.points[rows]
+        grey = np.full(points.shape, 128, np.uint8)
+        self.rows = rows
+        self.handle = scene.add_point_cloud(name, points, grey, point_size=size_m, **_LOOK)
+
+    def paint(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
+        """Send the colours, where they are others than before."""
+        rgb = _colours(controller, self.rows, selected)
+        if not np.array_equal(self.handle.colors, rgb):
+            self.handle.colors = rgb
 
 
 def _colours(

@@ -15,7 +15,7 @@ PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--remote-debugging-port=0", "--use-angle=swiftshader", "--no-first-run",
-    "--enable-unsafe-swiftshader", "--window-size=1200,800", "--disable-background-networking", "--disable-sync",
+    "--enable-unsafe-swiftshader", "--window-size=1000,700", "--disable-background-networking", "--disable-sync",
     "--remote-allow-origins=*", "--disable-dev-shm-usage",
 )  # fmt: skip
 MODIFIERS = {"": 0, "ctrl": 2, "shift": 8, "ctrl+shift": 10}

@@ -171,12 +171,10 @@ def test_events_become_actions_and_browsers_see_what_came_of_them(controller, ta
 
         def shown_as(thing):
             """Colour of the point nearest to a place, in the browser."""
-            node, rows = min(
-                server._cloud._pieces,
-                key=lambda piece: np.linalg.norm(table[0].cloud().cloud.points[piece[1]] - ON[thing], axis=1).min(),
-            )
-            at = np.linalg.norm(controller.session.cloud.points[rows] - ON[thing], axis=1).argmin()
-            return tuple(node.colors[at].tolist())
+            points = controller.session.cloud.points
+            away = [np.linalg.norm(points[node.rows] - ON[thing], axis=1) for node in server._cloud._overview]
+            piece = int(np.argmin([one.min() for one in away]))
+            return tuple(server._cloud._overview[piece].handle.colors[away[piece].argmin()].tolist())
 
         before = shown_as(TALL)
         send("on", ON[TALL])
