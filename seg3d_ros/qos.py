@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 from rclpy.callback_groups import CallbackGroup
@@ -87,6 +87,13 @@ def incompatibility(request: QoSProfile, offer: QoSProfile) -> str | None:
     return None
 
 
+class Times(NamedTuple):
+    """When a message was published and received, ns since 1970 by the machines' clocks; 0 where that is not told."""
+
+    published_ns: int
+    received_ns: int
+
+
 class MatchingSubscription:
     """A subscription of stamped messages that is made again, to fit, when its publishers change.
 
@@ -103,7 +110,8 @@ class MatchingSubscription:
         lost: called with the number of messages that the middleware reports as lost.
         past: see ``Past``.
         group: callback group.
-        raw: the callback gets the bytes of each message, which then needs no header.
+        raw: the callback gets the bytes of each message, which then needs no header, and when it was published and
+            received: see ``Times``.
     """
 
     def __init__(
@@ -111,7 +119,7 @@ class MatchingSubscription:
         node: Node,
         message_type: type,
         topic: str,
-        callback: Callable[[Any], None],
+        callback: Callable[..., None],
         *,
         depth: int,
         keep_all: bool,
@@ -185,7 +193,7 @@ class MatchingSubscription:
         return self._node.create_subscription(
             self._type,
             self.topic,
-            self._hear,
+            self._hear_raw if self._raw else self._hear,
             self._profile,
             callback_group=self._group,
             event_callbacks=events,
@@ -193,12 +201,25 @@ class MatchingSubscription:
             raw=self._raw,
         )
 
+    @property
+    def _hear_raw(self) -> Callable[..., None]:
+        if not hasattr(Subscription, "CallbackType"):  # Humble does not tell the times
+            return lambda data: self._hear_bytes(data, Times(0, 0))
+        return lambda data, info: self._hear_bytes(data, Times(info["source_timestamp"], info["received_timestamp"]))
+
+    def _hear_bytes(self, data: bytes, times: Times) -> None:
+        # The beginning tells: there the stamp is, where a message has one.
+        if self._is_new(crc32(data[:TELLING_BYTES])):
+            self._callback(data, times)
+
     def _hear(self, message: Any) -> None:
-        # Of bytes, the beginning tells: there the stamp is, where a message has one.
-        stamp = crc32(message[:TELLING_BYTES]) if self._raw else stamp_ns(message.header.stamp)
+        if self._is_new(stamp_ns(message.header.stamp)):
+            self._callback(message)
+
+    def _is_new(self, stamp: int) -> bool:
         if stamp in self._repeats and time.monotonic() < self._repeats_until_s:
             self._repeats.remove(stamp)
-            return
+            return False
         self._repeats.clear()
         self._heard.append(stamp)
-        self._callback(message)
+        return True

@@ -13,7 +13,7 @@ from seg3d_core.recording.message import RecordedMessage
 from seg3d_core.recording.topics import RecordedTopic, TypeDefinitions
 from seg3d_ros.health import Health
 from seg3d_ros.interfaces import definition_texts, message_class
-from seg3d_ros.qos import MatchingSubscription
+from seg3d_ros.qos import MatchingSubscription, Times
 
 DEPTH = 100
 """Messages of a topic that wait in the middleware."""
@@ -129,7 +129,7 @@ class RecordedTopics:
                 self._node,
                 kind,
                 name,
-                lambda data: self._hear(topic, data),
+                lambda data, times: self._hear(topic, data, times),
                 depth=DEPTH,
                 keep_all=False,
                 report=self._health.problem,
@@ -145,9 +145,12 @@ class RecordedTopics:
         latched = any(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
         return self._definitions.topic(name, type_name, latched)
 
-    def _hear(self, topic: RecordedTopic, data: bytes) -> None:
-        now_ns = self._node.get_clock().now().nanoseconds
-        message = RecordedMessage(topic, now_ns, now_ns, bytes(data))
+    def _hear(self, topic: RecordedTopic, data: bytes, times: Times) -> None:
+        clock = self._node.get_clock()
+        # The middleware's time: callbacks of one moment come in any order, and what follows from what must be seen.
+        simulated = clock.ros_time_is_active or not times.received_ns
+        log_ns = clock.now().nanoseconds if simulated else times.received_ns
+        message = RecordedMessage(topic, log_ns, times.published_ns or log_ns, bytes(data))
         limit = self._limits.get(topic.name)
         self._pass_on(message if limit is None else limit.offer(message))
 

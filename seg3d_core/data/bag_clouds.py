@@ -20,7 +20,7 @@ from seg3d_core.types import Cloud, Instances
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 
-RESULTS = ("instance_cloud", "mask", "accepted", "prompt_cloud")
+RESULTS = ("instance_cloud", "mask", "accepted", "rejected", "prompt_cloud")
 """Last parts of the names of topics on which nodes of this package publish clouds."""
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)

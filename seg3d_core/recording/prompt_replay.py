@@ -27,7 +27,7 @@ from seg3d_core.types import Cloud, Instances
 
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 _PROMPTS = ("clicked_point", "clicked_point_negative", "prompt_goal", "prompt_box", "prompt_instance")
-_SAME_POINT_M = 1e-3
+_SAME_POINT_M = 1e-5
 """A point of the accepted object is a point of the cloud if it is no farther from it."""
 
 _LEAST_SHARE = 0.5
@@ -209,13 +209,18 @@ class _Replay:
 
 def _on(cloud: Cloud, part: Cloud) -> tuple[Bool[np.ndarray, " N"], float]:
     """The points of ``cloud`` that are in ``part``, and how much of ``part`` they are."""
-    mask = np.zeros(len(cloud), np.bool_)
     if len(part) == 0:
-        return mask, 0.0
-    distances_m, rows = cKDTree(cloud.points).query(part.points, distance_upper_bound=_SAME_POINT_M)
-    there = np.isfinite(distances_m)
-    mask[rows[there]] = True
-    return mask, float(there.mean())
+        return np.zeros(len(cloud), np.bool_), 0.0
+    # Both ways: a cloud may have several points at one place.
+    mask: Bool[np.ndarray, " N"] = _near(part, cloud)
+    return mask, float(_near(cloud, part).mean())
+
+
+def _near(there: Cloud, points: Cloud) -> Bool[np.ndarray, " N"]:
+    """Which of ``points`` are points of ``there``."""
+    distances_m, _ = cKDTree(there.points).query(points.points, distance_upper_bound=_SAME_POINT_M)
+    near: Bool[np.ndarray, " N"] = np.isfinite(distances_m)
+    return near
 
 
 def _transforms(path: Path) -> TransformTree | None:

@@ -11,9 +11,10 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3.12) or a sourced ROS 2")
 
-from boxes import boxes_cloud, boxes_view
+from boxes import HIGH, LOW, boxes_cloud, boxes_view
 from camera import CameraPublishers, Exposure
 from lifecycle_msgs.msg import Transition
+from prompt_user import PromptUser
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import EVERYTHING, LATCHED, Child, Graph
@@ -21,8 +22,11 @@ from sensor_msgs.msg import CompressedImage, PointCloud2
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
+from seg3d_core.data.bag_clouds import decode_cloud
 from seg3d_core.data.bags import BagReader, read_bag
 from seg3d_core.errors import InputError
+from seg3d_core.prompting import make_prompt_model
+from seg3d_core.recording.prompt_replay import ReplayConfig, replay_prompts
 from seg3d_core.recording.repair import repair_bag
 from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.compressed import depth_m_from_compressed, rgb_from_compressed
@@ -184,6 +188,35 @@ def test_images_are_compressed_on_their_way(graph: Graph, tmp_path: Path) -> Non
         message = deserialize_message(colour.data, CompressedImage)
         assert message.header == exposure.rgb.header
         assert np.abs(rgb_from_compressed(message) - rgb_from_image(exposure.rgb)).mean() < 0.02
+
+
+def test_recorded_prompts_are_asked_again(graph: Graph, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="networks need PyTorch")
+    topics = "cloud clicked_point prompt_node/mask prompt_node/accepted prompt_node/rejected prompt_node/actions"
+    node = recorder(graph, tmp_path / "bags", topics=topics)
+    user = PromptUser(graph, point_sam__device="cpu", scene__mode="whole")
+    graph.until(lambda: graph.status(NODE).get("topics") == "6")
+    cloud, _ = boxes_cloud(S, spacing_m=0.03)
+    user.see(cloud)
+    tops = [(*((LOW[box] + HIGH[box]) / 2)[:2], HIGH[box][2]) for box in range(3)]
+    rejected = user.get("clicked_point", tops[0])
+    user.do("reject")
+    user.get("clicked_point", tops[1])
+    user.get("clicked_point", tops[2])
+    user.do("undo")
+    user.do("next_candidate")
+    user.do("accept")
+    user.get("clicked_point", tops[2])
+    user.do("accept")
+    assert trigger(graph, "stop").success
+    bag = only_bag(tmp_path / "bags")
+    (again,) = (decode_cloud(m.data) for m in read_bag(bag, ["/prompt_node/rejected"]))
+    np.testing.assert_array_equal(again.points, rejected.points)
+    config = ReplayConfig.build({"point_sam": {"device": "cpu"}, "scene": {"mode": "whole"}})
+    rows = replay_prompts(bag, config, make_prompt_model(config), lambda done, total: None)
+    assert [(row.prompts, row.iou) for row in rows] == [(2, pytest.approx(1)), (1, pytest.approx(1))]
+    assert node.stop() == 0
+    graph.children.remove(node)
 
 
 def test_a_recording_replays_into_the_same_instances_with_the_same_ids(graph: Graph, tmp_path: Path) -> None:
