@@ -1,4 +1,4 @@
-"""A door before the server for browsers of other machines: nothing passes that has not shown the token."""
+"""A door before the server: pages of other sites do not pass, nor do browsers of other machines without the token."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from seg3d_core.errors import ConfigError, InputError
 _LOGGER = logging.getLogger(__name__)
 
 _COOKIE = "seg3d_token"
+_TEXT = "Content-Type: text/plain\r\n"
 _SHORTEST = 16
 _MOST_HEAD = 16_384
 _HEAD_S = 10.0
@@ -31,24 +32,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class TokenGate:
-    """Listens at one address and hands connections on to another one, once they have shown a token.
+class Gate:
+    """Listens at one address and hands connections on to another one.
 
-    A browser shows it once, as ``http://HOST:PORT/?token=TOKEN``, and gets a cookie for later. Every connection is
+    A page of another site cannot use a browser that may pass. A browser of another machine needs a token; it shows it
+    once, as ``http://HOST:PORT/?token=TOKEN``, and gets a cookie for later. Every connection is
     looked at when it begins; it then stays with the browser that opened it. There is no encryption: in networks that
     others can listen to, use a tunnel (ssh -L) to the loopback address instead.
 
     Args:
         host: to listen at.
         port: to listen at; 0: any that is free.
-        token: at least 16 characters, letters and digits.
+        token: at least 16 characters, letters and digits; not asked for at addresses of this machine alone.
 
     Raises:
-        ConfigError: the token is too short or has other characters.
+        ConfigError: a token is needed, and too short or with other characters.
     """
 
     def __init__(self, host: str, port: int, token: str) -> None:
-        if len(token) < _SHORTEST or not token.isascii() or not token.isalnum():
+        self._is_open = is_loopback(host)
+        if not self._is_open and (len(token) < _SHORTEST or not token.isascii() or not token.isalnum()):
             raise ConfigError(
                 f"browsers of other machines ({host}) need a token of at least {_SHORTEST} letters and digits, the one "
                 f"given has {len(token)} characters"
@@ -99,7 +102,7 @@ class TokenGate:
                 await writer.drain()
                 return
             await self._hand_on(head, reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ValueError):
             # Whoever went away, or said too much or too little, is not told.
             _LOGGER.debug("a connection ended early")
         finally:
@@ -109,15 +112,20 @@ class TokenGate:
         """What a connection without the cookie is told; empty for one that may pass."""
         request, *lines = head.split("\r\n")
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if self._is_token(_cookie(fields.get("cookie", ""))):
+        host = fields.get("host", "")
+        if urlsplit(fields.get("origin", f"//{host}")).netloc != host:
+            return _response("403 Forbidden", "Pages of other sites may not use this server.", _TEXT)
+        # A name of another site that leads here is no way around that.
+        is_here = self._is_open and is_loopback(urlsplit(f"//{host}").hostname or "")
+        if is_here or (not self._is_open and self._is_token(_cookie(fields.get("cookie", "")))):
             return ""
         target = request.split(" ")[1] if request.count(" ") == 2 else ""
         shown = parse_qs(urlsplit(target).query).get("token", [""])[0]
-        if self._is_token(shown):
+        if not self._is_open and self._is_token(shown):
             cookie = f"{_COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             return _response("303 See Other", "", f"Location: /\r\nSet-Cookie: {cookie}\r\n")
         words = "This page needs a token: open the address that seg3d relabel printed."
-        return _response("403 Forbidden", words, "Content-Type: text/plain\r\n")
+        return _response("403 Forbidden", words, _TEXT)
 
     def _is_token(self, shown: str) -> bool:
         return hmac.compare_digest(shown.encode(), self._token.encode())

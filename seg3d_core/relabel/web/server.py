@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from seg3d_core.errors import Seg3dError
+from seg3d_core.errors import InputError, Seg3dError
 from seg3d_core.geometry.transforms import from_quaternion, to_quaternion
 from seg3d_core.optional import import_optional
 from seg3d_core.relabel.web.controller import Meaning, RelabelController
-from seg3d_core.relabel.web.gate import TokenGate, is_loopback
+from seg3d_core.relabel.web.gate import Gate
 from seg3d_core.relabel.web.panel import Panel
 from seg3d_core.relabel.web.pointing import ScreenView
 from seg3d_core.relabel.web.shown_cloud import ShownCloud
@@ -50,16 +50,17 @@ class RelabelServer:
     def __init__(self, controller: RelabelController, host: str, port: int, token: str = "") -> None:
         viser = import_optional("viser", "relabelling in a browser", "viser")
         self._controller = controller
-        outside = not is_loopback(host)
-        self._gate = TokenGate(host, port, token) if outside else None
+        self._gate = Gate(host, port, token)
         with contextlib.redirect_stdout(io.StringIO()):  # its banner names the inner address
-            self._server = _local(viser)("127.0.0.1" if outside else host, 0 if outside else port, verbose=False)
+            self._server = _local(viser)("127.0.0.1", 0, verbose=False)
         # Browsers that go away while they connect are nobody's mistake.
         logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
-        self.port: int = self._server.get_port()
-        if self._gate is not None:
-            self._gate.start(self.port)
-            self.port = self._gate.port
+        try:
+            self._gate.start(self._server.get_port())
+        except InputError:
+            self._server.stop()
+            raise
+        self.port = self._gate.port
         self._events: queue.Queue[Callable[[], object] | None] = queue.Queue()
         self._server.scene.set_up_direction("+z")
         self._cloud = ShownCloud(self._server.scene)
@@ -95,9 +96,8 @@ class RelabelServer:
         if self._worker.is_alive():
             self._events.put(None)
             self._worker.join()
+            self._gate.stop()
             self._server.stop()
-            if self._gate is not None:
-                self._gate.stop()
 
     def clicked(self, meaning: Meaning) -> Handler:
         """What is called with a click in the scene that means so."""

@@ -12,6 +12,9 @@ from seg3d_core.relabel.web.colouring import Colours, point_colours, true_colour
 from seg3d_core.relabel.web.controller import OpenScene, RelabelController
 from seg3d_core.relabel.web.detail import detail
 
+_SIZE = 0.7
+"""Of a point, over the distance of neighbours: viser's size is about a radius, so that surfaces just close."""
+
 _LOOK = {"precision": "float32", "point_shape": "circle", "point_shading": "flat"}
 
 
@@ -47,7 +50,7 @@ class ShownCloud:
         """Another scene: all of its points are sent, grey."""
         for node in self._overview:
             node.handle.remove()
-        size_m = 1.5 * now.overview.spacing_m
+        size_m = _SIZE * now.overview.spacing_m
         self._overview = [
             _Node(self._scene, f"/cloud/{number}", now, rows, size_m) for number, rows in enumerate(now.overview.pieces)
         ]
@@ -62,7 +65,9 @@ class ShownCloud:
             if self._detail is not None:
                 self._detail.handle.remove()
             rows = None if focus is None else detail(controller.session.cloud.points, np.array(focus))
-            self._detail = None if rows is None else _Node(self._scene, "/detail", now, rows, now.overview.spacing_m)
+            self._detail = (
+                None if rows is None else _Node(self._scene, "/detail", now, rows, _SIZE / 2 * now.overview.spacing_m)
+            )
             self._focus = focus
         if self._detail is not None:
             self._detail.paint(controller, selected)

@@ -23,7 +23,7 @@ from seg3d_core.relabel.web.colouring import PICKED, SELECTED, point_colours
 from seg3d_core.relabel.web.controller import RelabelController
 from seg3d_core.relabel.web.detail import detail, overview
 from seg3d_core.relabel.web.frame_view import FrameViews
-from seg3d_core.relabel.web.gate import TokenGate, is_loopback
+from seg3d_core.relabel.web.gate import Gate, is_loopback
 from seg3d_core.relabel.web.pointing import ScreenView, point_under
 from seg3d_core.relabel.web.server import RelabelServer, screen_view
 
@@ -263,11 +263,11 @@ def test_viser_is_asked_for_in_words(controller, monkeypatch):
         RelabelServer(controller, "127.0.0.1", 0)
 
 
-@pytest.fixture
-def gate():
+@pytest.fixture(params=["0.0.0.0"])
+def gate(request):
     """A gate before a server that answers everything with "inside"; its port."""
     inner = socket.create_server(("127.0.0.1", 0))
-    gate = TokenGate("127.0.0.1", 0, TOKEN)
+    gate = Gate(request.param, 0, TOKEN)
     gate.start(inner.getsockname()[1])
 
     def answer():
@@ -310,12 +310,29 @@ def test_only_browsers_with_the_token_pass_the_gate(gate):
     assert again.getresponse().read() == b"inside"
 
 
+@pytest.mark.parametrize("gate", ["127.0.0.1"], indirect=True)
+def test_browsers_of_this_machine_pass_but_pages_of_other_sites_do_not(gate):
+    port, answer = gate
+    here = f"127.0.0.1:{port}"
+    for fields in [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Host": f"elsewhere.example:{port}"},
+        {"Host": f"elsewhere.example:{port}", "Origin": f"http://elsewhere.example:{port}"},
+    ]:
+        assert get(port, "/", **fields).getresponse().status == 403
+    for fields in [{}, {"Origin": f"http://{here}"}, {"Host": f"localhost:{port}"}]:
+        passing = get(port, "/", **fields)
+        answer()
+        assert passing.getresponse().read() == b"inside"
+
+
 def test_gates_need_a_good_token_and_a_free_port(gate):
     for token in ("", "short", "0123456789abcde/"):
         with pytest.raises(ConfigError, match=r"need a token of at least 16 letters and digits, the one given has \d+"):
-            TokenGate("0.0.0.0", 0, token)
-    with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1:{gate[0]}: "):
-        TokenGate("127.0.0.1", gate[0], TOKEN).start(1)
+            Gate("0.0.0.0", 0, token)
+    with pytest.raises(InputError, match=f"cannot listen at 0.0.0.0:{gate[0]}: "):
+        Gate("0.0.0.0", gate[0], TOKEN).start(1)
 
 
 @pytest.mark.parametrize(
