@@ -139,3 +139,10 @@ def test_info_of_a_real_recording(shared_data: Path, name: str) -> None:
     assert cloud.size_bytes > 100_000
     assert info.fixed_frame == "map"
     assert info.duration_s == pytest.approx(6.67, abs=0.01)
+
+
+def test_metadata_of_a_later_version_is_refused_in_words(tmp_path: Path) -> None:
+    metadata = walk(tmp_path / "bag") / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("version: 8", "version: 99"))
+    with pytest.raises(InputError, match=r"bag: not a readable rosbag2 recording: .*version 99"):
+        inspect_bag(tmp_path / "bag")

@@ -12,6 +12,8 @@ from seg3d_core.data.bags import BagTopic
 from seg3d_core.data.scenes.bag_images import COMPRESSED, INFO, RAW
 from seg3d_core.errors import InputError
 
+_REGISTERED = ("aligned", "registered")
+
 
 class BagTopicsConfig(Config):
     """What to read of a rosbag2 recording; what is empty is found by the names that camera drivers use."""
@@ -48,9 +50,11 @@ def choose_topics(topics: Sequence[BagTopic], config: BagTopicsConfig, bag: str)
     images = [name for name, kind in types.items() if kind in (RAW, COMPRESSED)]
     depth = config.depth_topic or _one(_best([n for n in images if _is_depth(n)]), "depth", types, bag)
     colour = config.colour_topic or _one(_best([n for n in images if _is_colour(n)]), "colour", types, bag)
-    chosen = RgbdTopics(
-        colour, depth, config.colour_info or _info(colour, types), config.depth_info or _info(depth, types), types
-    )
+    colour_info = config.colour_info or _info(colour, types)
+    depth_info = config.depth_info or _info(depth, types)
+    if depth_info not in types and not config.depth_info and _is_registered(depth):
+        depth_info = colour_info  # what is registered to colour is seen by the colour camera
+    chosen = RgbdTopics(colour, depth, colour_info, depth_info, types)
     for name in (chosen.colour, chosen.depth, chosen.colour_info, chosen.depth_info):
         if name not in types:
             raise InputError(f"{bag} has no messages on topic {name}; it has {_listed(types)}")
@@ -61,13 +65,17 @@ def _is_depth(name: str) -> bool:
     return "depth" in name.lower()
 
 
+def _is_registered(name: str) -> bool:
+    return any(word in name for word in _REGISTERED)
+
+
 def _is_colour(name: str) -> bool:
     return not _is_depth(name) and any(word in name.lower() for word in ("color", "colour", "rgb"))
 
 
 def _best(names: list[str]) -> list[str]:
     """Registered before raw, rectified before raw, uncompressed before compressed."""
-    for words in (("aligned", "registered"), ("rect",)):
+    for words in (_REGISTERED, ("rect",)):
         wanted = [name for name in names if any(word in name for word in words)]
         names = wanted or names
     plain = [name for name in names if "compressed" not in name.lower()]

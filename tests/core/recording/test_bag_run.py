@@ -103,8 +103,8 @@ def camera_walk(path: Path) -> Path:
     K = [f, 0, 31.5, 0, f, 23.5, 0, 0, 1]
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     with BagWriter(path) as writer:
-        rgb, depth = writer.topic("/rgb/image", RAW), writer.topic("/depth/image", RAW)
-        infos = [writer.topic(f"/{name}/camera_info", INFO) for name in ("rgb", "depth")]
+        rgb, depth = writer.topic("/rgb/image_rect_color", RAW), writer.topic("/depth_registered/image_rect", RAW)
+        info = writer.topic("/rgb/camera_info", INFO)
         pose = writer.topic("/camera_pose", POSE)
         for number in range(8):
             stamp, x = (1 + number * 0.25), 0.02 * number
@@ -119,11 +119,10 @@ def camera_walk(path: Path) -> Path:
                 record(stamp_ns, bytes(STORE.serialize_cdr(image, RAW)))
             roi = MAKE["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
             P = np.array([f, 0, 31.5, 0, 0, f, 23.5, 0, 0, 0, 1, 0])
-            info = MAKE[INFO](
+            camera = MAKE[INFO](
                 stamped, height, width, "plumb_bob", np.zeros(5), np.array(K, float), np.eye(3).ravel(), P, 0, 0, roi
             )
-            for record in infos:
-                record(stamp_ns, bytes(STORE.serialize_cdr(info, INFO)))
+            info(stamp_ns, bytes(STORE.serialize_cdr(camera, INFO)))
             # Down: the optical z axis is the world's -z.
             place = MAKE["geometry_msgs/msg/Point"](x, 0.0, 1.0)
             turn = MAKE["geometry_msgs/msg/Quaternion"](1.0, 0.0, 0.0, 0.0)
@@ -136,7 +135,7 @@ def test_images_are_fused_with_the_poses_of_a_topic(tmp_path: Path, capsys: pyte
     source = camera_walk(tmp_path / "walk")
     command = ["bags", "run", str(source), "-o", str(tmp_path / "out"), "--set", "publish_period_s=1.0"]
     assert main(command) == 0
-    assert "40 messages copied" in capsys.readouterr().out
+    assert "32 messages copied" in capsys.readouterr().out
     fused = [decode_cloud(m.data) for m in read_bag(tmp_path / "out", [FUSED_TOPIC])]
     found = [decode_instances(m.data) for m in read_bag(tmp_path / "out", [INSTANCES_TOPIC])]
     assert len(fused) == len(found) == 2
@@ -146,3 +145,9 @@ def test_images_are_fused_with_the_poses_of_a_topic(tmp_path: Path, capsys: pyte
     assert np.abs(heights[heights > 0.28] - 0.3).max() < 0.02
     labels = found[-1].labels[np.abs(found[-1].cloud.points[:, 2] - 0.3) < 0.02]
     assert (labels == np.bincount(labels[labels >= 0]).argmax()).mean() > 0.9
+
+
+def test_what_nodes_of_this_package_hear_becomes_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = camera_walk(tmp_path / "walk")
+    assert main(["bags", "import", str(source), "--to", str(tmp_path / "scenes")]) == 0
+    assert "walk: 8 frames, 0 skipped" in capsys.readouterr().out
