@@ -44,12 +44,10 @@ class _Undoable:
     """What takes an action back.
 
     Attributes:
-        action: that was done.
         back: of the labels; None where they stayed as they were.
         draft: that was in progress.
     """
 
-    action: Action
     back: Change | None
     draft: Draft | None
 
@@ -272,7 +270,7 @@ class RelabelSession:
                 # An instance that is no longer what it was is not corrected further.
                 draft = None if self._labelling.touches(change, draft.editing) else draft
         back = None if change is None else self._labelling.apply(change)
-        self._undoable.append(_Undoable(entry.action, back, self._draft))
+        self._undoable.append(_Undoable(back, self._draft))
         self._draft = draft
 
     def _undo(self) -> None:

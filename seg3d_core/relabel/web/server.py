@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from seg3d_core.errors import InputError, Seg3dError
 from seg3d_core.geometry.transforms import from_quaternion, to_quaternion
@@ -67,7 +68,8 @@ class RelabelServer:
         self._panel = Panel(self._server.gui, controller, self.do)
         self._panel.on_look_through(self._look_through)
         self._listen()
-        self._show()
+        # What is in progress comes when its model is there.
+        self._show(None)
         self._worker = threading.Thread(target=self._work, name="relabel", daemon=True)
         self._worker.start()
         self.do(controller.warm_up)
@@ -140,16 +142,15 @@ class RelabelServer:
                     return
                 event()
                 if self._events.empty():
-                    self._show()
+                    self._show(self._controller.selected)
             except Exception:
                 # Whatever is wrong with one event or picture, the next one must be served.
                 _LOGGER.exception("an event of the browser failed")
             finally:
                 self._events.task_done()
 
-    def _show(self) -> None:
-        """Send what has changed."""
-        selected = self._controller.selected
+    def _show(self, selected: Bool[np.ndarray, " N"] | None) -> None:
+        """Send what has changed; ``selected`` are the points of the object in progress."""
         with self._server.atomic():
             self._cloud.show(self._controller, selected)
             self._panel.show(selected)
