@@ -33,6 +33,8 @@ class BagFolder:
     def __init__(self, path: Path, config: FileConfig, custom: Mapping[str, str]) -> None:
         self.path = path
         self.custom = dict(custom)
+        self.messages = 0
+        """Recorded so far, repeated ones included; may be read by any thread."""
         self.lost = 0
         """Messages that were written in vain: the disk was full before their chunk was closed."""
         self._config = config
@@ -49,11 +51,6 @@ class BagFolder:
         self._start_ns: int | None = None
         self._chunk_began = 0.0
         self._file = self._next_file()
-
-    @property
-    def messages(self) -> int:
-        """Messages recorded so far, repeated ones included."""
-        return sum(facts.count for facts in self._done) + (0 if self._closed else self._file.messages)
 
     @property
     def size_bytes(self) -> int:
@@ -110,6 +107,7 @@ class BagFolder:
             self._start_ns = message.log_ns
         if not self._file.open_bytes:
             self._chunk_began = time.monotonic()
+        self.messages += 1
         self._file.write(message.topic, message.log_ns, message.publish_ns, message.data)
 
     def _file_is_full(self, now_ns: int) -> bool:
@@ -132,11 +130,15 @@ class BagFolder:
             self._file.end_chunk()
         except InputError:
             self._file.abandon_chunk()
-            self.lost += waiting
+            self._lose(waiting)
             raise
         except OSError as error:
-            self.lost += waiting
+            self._lose(waiting)
             raise InputError(f"cannot record to {self.path}: {error.strerror or error}") from error
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self.messages -= count
 
     def _end_file(self) -> None:
         try:

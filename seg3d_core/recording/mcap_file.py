@@ -66,11 +66,6 @@ class McapFile:
         """Messages in the open chunk."""
         return sum(map(len, self._placed.values()))
 
-    @property
-    def messages(self) -> int:
-        """Messages so far, also those in the open chunk."""
-        return sum(self.index.counts.values()) + self.waiting
-
     def write(self, topic: RecordedTopic, log_ns: int, publish_ns: int, data: bytes) -> None:
         """Add a message to the open chunk: time of recording and of publication (ns), CDR bytes."""
         channel = self._ids[topic.name] if topic.name in self._ids else self._announce(topic)

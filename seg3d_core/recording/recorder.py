@@ -18,8 +18,8 @@ from seg3d_core.recording.settings import RecordingConfig
 Prepare = Callable[[RecordedMessage], RecordedMessage]
 """What is done to a message of a topic before it is recorded, for example compressing its image."""
 
-_ALWAYS_BYTES = 1_000_000
-"""Smaller messages of latched topics are never dropped: without static transforms the rest is of little use."""
+_LATCHED_BYTES = 1_000_000
+"""Smaller messages of latched topics have twice the room: without static transforms the rest is of little use."""
 
 STOP_LIMIT_S = 30.0
 """A disk that is slower than this is not waited for."""
@@ -109,8 +109,9 @@ class Recorder:
         """Hand over a message; False, and counted, if too much waits already."""
         limit = self._config.queue_mb * 1_000_000
         with self._changed:
-            full = self._waiting_bytes + message.cost_bytes > limit
-            if full and not (message.topic.is_latched and message.cost_bytes < _ALWAYS_BYTES):
+            waiting = self._waiting_bytes + message.cost_bytes
+            matters = message.topic.is_latched and message.cost_bytes < _LATCHED_BYTES
+            if waiting > (2 * limit if matters else limit):
                 self._dropped[message.topic.name] += 1
                 return False
             self._waiting_bytes += message.cost_bytes

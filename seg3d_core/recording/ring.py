@@ -24,6 +24,8 @@ class Ring:
         self._recent: deque[RecordedMessage] = deque()
         self._latched = latched
         self.size_bytes = 0
+        self.span_s = 0.0
+        """How far it reaches back, s; this and ``size_bytes`` may be read by any thread."""
 
     def add(self, message: RecordedMessage) -> None:
         """Keep a message; what is too old or too much falls out. A clock that went back empties the ring."""
@@ -35,6 +37,7 @@ class Ring:
         oldest_ns = message.log_ns - self._keep_ns
         while self._recent and (self.size_bytes > self._max_bytes or self._recent[0].log_ns < oldest_ns):
             self.size_bytes -= self._recent.popleft().cost_bytes
+        self.span_s = (message.log_ns - self._recent[0].log_ns) * 1e-9 if self._recent else 0.0
 
     def messages(self) -> list[RecordedMessage]:
         """What a snapshot holds: latched messages that fell out, as if received when it begins, and all that is in."""
@@ -44,8 +47,3 @@ class Ring:
         began_ns = self._recent[0].log_ns
         fallen = [replace(message, log_ns=began_ns) for message in self._latched if id(message) not in inside]
         return fallen + list(self._recent)
-
-    @property
-    def span_s(self) -> float:
-        """How far it reaches back, s."""
-        return (self._recent[-1].log_ns - self._recent[0].log_ns) * 1e-9 if self._recent else 0.0
