@@ -15,8 +15,9 @@ PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--remote-debugging-port=0", "--use-angle=swiftshader", "--no-first-run",
-    "--enable-unsafe-swiftshader", "--window-size=1000,700", "--disable-background-networking", "--disable-sync",
-    "--remote-allow-origins=*", "--disable-dev-shm-usage",
+    "--enable-unsafe-swiftshader", "--window-size=800,600", "--disable-background-networking", "--disable-sync",
+    "--remote-allow-origins=*", "--disable-dev-shm-usage", "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows", "--disable-background-timer-throttling",
 )  # fmt: skip
 MODIFIERS = {"": 0, "ctrl": 2, "shift": 8, "ctrl+shift": 10}
 
