@@ -132,6 +132,13 @@ class PointSamSettings(Config):
         description="Which of three candidates is best: by the network's own estimate, or the one whose size depends "
         "least on the threshold.",
     )
+    surface_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="How much points listen to the patch of surface they lie on; 0: the network's own masks, as "
+        "published.",
+    )
     missing_colour: float = Field(
         0.4, ge=0, le=1, description="Grey of clouds without colours; 0.4 as where the encoder's weights come from."
     )

@@ -19,6 +19,7 @@ from seg3d_core.point_sam.decoder import MaskPrediction
 from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork
 from seg3d_core.point_sam.normalisation import Normalisation
 from seg3d_core.point_sam.patches import FEWEST_PATCHES
+from seg3d_core.point_sam.surfaces import Surfaces
 from seg3d_core.point_sam_config import POINT_SAM_PRESETS, PointSamConfig, PointSamSettings, patches_for
 from seg3d_core.stages import stage
 from seg3d_core.types import Cloud, Prompt
@@ -37,11 +38,13 @@ class EncodedScene:
         cloud: in its own frame.
         normalisation: between its frame and the network's.
         encoded: what clicks need of it.
+        surfaces: patches that its masks follow, or None.
     """
 
     cloud: Cloud
     normalisation: Normalisation
     encoded: EncodedCloud
+    surfaces: Surfaces | None = None
 
 
 class PointSam:
@@ -116,7 +119,10 @@ class PointSam:
         with stage("encode"), torch.inference_mode():
             xyz = self._tensor(normalisation.apply(cloud.points)).clamp_(-1, 1)
             encoded = self._network.encode(xyz[None], self._tensor(rgb)[None], patches, size)
-        return EncodedScene(cloud, normalisation, encoded)
+        if self.settings.surface_weight == 0:
+            return EncodedScene(cloud, normalisation, encoded)
+        with stage("surfaces"):
+            return EncodedScene(cloud, normalisation, encoded, Surfaces.of(cloud, normalisation.radius_m))
 
     def predict(
         self, prompt: Prompt, mask_input: Float32[np.ndarray, " N"] | None = None, multimask: bool | None = None
@@ -155,7 +161,7 @@ class PointSam:
         with stage("decode"), torch.inference_mode():
             labels = torch.from_numpy(prompt.is_foreground).to(self.device)
             found = self._network.decode(scene.encoded, points[None, None], labels[None, None], logits, multimask)
-        return self._ranked(scene.cloud, _array(found.mask_logits[0, 0]), _array(found.iou_predictions[0, 0]))
+        return self._ranked(scene, _array(found.mask_logits[0, 0]), _array(found.iou_predictions[0, 0]))
 
     def answer_each(self, scene: EncodedScene, points: Float32[np.ndarray, "M 3"]) -> MaskPrediction:
         """Three candidates for each of M clicks on different objects, on the device, as the network orders them.
@@ -170,12 +176,14 @@ class PointSam:
         return found
 
     def _ranked(
-        self, cloud: Cloud, mask_logits: Float32[np.ndarray, "C N"], ious: Float32[np.ndarray, " C"]
+        self, scene: EncodedScene, mask_logits: Float32[np.ndarray, "C N"], ious: Float32[np.ndarray, " C"]
     ) -> MaskCandidates:
+        if scene.surfaces is not None:
+            mask_logits = scene.surfaces.blend(mask_logits, self.settings.surface_weight)
         stability = _array(stability_of(torch.from_numpy(mask_logits)))
         rank = ious if self.settings.selection == "predicted_iou" else stability
         order = np.argsort(-rank, kind="stable")
-        return MaskCandidates(cloud, mask_logits[order], ious[order], stability[order])
+        return MaskCandidates(scene.cloud, mask_logits[order], ious[order], stability[order])
 
     def _rgb(self, cloud: Cloud) -> Float32[np.ndarray, "N 3"]:
         """Colours in -1..1."""

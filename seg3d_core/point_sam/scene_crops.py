@@ -162,8 +162,7 @@ class SceneCrops:
             piece = cut_out(scene.cloud, place, self.config.max_points)
         if piece is None:
             return None
-        rgb = None if scene.cloud.rgb is None else scene.cloud.rgb[piece.shown]
-        crop = EncodedCrop(piece, self._sam.encode(Cloud(scene.cloud.points[piece.shown], rgb, known_finite=True)))
+        crop = EncodedCrop(piece, self._sam.encode(scene.cloud.select(piece.shown)))
         scene.crops[place] = crop
         scene.num_bytes += crop.num_bytes()
         while scene.num_bytes > self.config.cache_mb * 1e6 and len(scene.crops) > 1:

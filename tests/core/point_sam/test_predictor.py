@@ -55,7 +55,13 @@ def sam(cloud):
 def test_raw_clouds_of_the_original(recorded, networks):
     """From metres and bytes to the recorded masks; these clouds are y-up."""
     config = networks["float32"].config
-    chosen = {"up": "y", "device": "cpu", "patches": config.patches, "patch_size": config.patch_size}
+    chosen = {
+        "surface_weight": 0.0,
+        "up": "y",
+        "device": "cpu",
+        "patches": config.patches,
+        "patch_size": config.patch_size,
+    }
     sam = PointSam(networks["float32"], PointSamSettings.build(chosen))
     points = recorded["raw_xyz"].numpy()
     sam.set_cloud(Cloud(points, recorded["raw_rgb"].numpy().astype(np.float32) / 255))
