@@ -7,6 +7,8 @@ them learn what one would from all their samples.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -43,6 +45,23 @@ def start_processes(config: Segment3DTrainingConfig) -> Fabric:
     if config.threads:
         torch.set_num_threads(config.threads)
     return fabric
+
+
+@contextmanager
+def joined_processes(config: Segment3DTrainingConfig) -> Iterator[Fabric]:
+    """This process among those that train together; they leave together, too.
+
+    Raises:
+        DeviceError: CUDA is asked for and is not there.
+    """
+    fabric = start_processes(config)
+    try:
+        yield fabric
+        fabric.barrier()
+    finally:
+        # A process that ends as a member of the group may be aborted by threads of gloo that still talk to the others.
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def means_over_processes(fabric: Fabric, own: Float[Tensor, " K"]) -> Float[Tensor, " K"]:

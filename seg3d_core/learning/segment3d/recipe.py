@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightning_fabric import Fabric
+
 from seg3d_core.data.scenes import SceneFolder, find_scene_folders
 from seg3d_core.errors import ConfigError
 from seg3d_core.learning.progress import Interruption, StepProgress
 from seg3d_core.learning.run_folder import read_state
 from seg3d_core.learning.segment3d.loading import Share, load_samples
-from seg3d_core.learning.segment3d.processes import any_process, start_processes
+from seg3d_core.learning.segment3d.processes import any_process, joined_processes
 from seg3d_core.learning.segment3d.run_folder import RunFolder
 from seg3d_core.learning.segment3d.settings import Segment3DTrainingConfig
 from seg3d_core.learning.segment3d.sources import cloud_source
@@ -29,7 +31,11 @@ def train(config: Segment3DTrainingConfig, folder: Path) -> bool:
         InputError: a scene is not there, or too many of their clouds cannot be used.
     """
     scenes = _scenes("scenes", config.scenes)
-    fabric = start_processes(config)
+    with joined_processes(config) as fabric:
+        return _train(config, folder, scenes, fabric)
+
+
+def _train(config: Segment3DTrainingConfig, folder: Path, scenes: Sequence[SceneFolder], fabric: Fabric) -> bool:
     # One process judges and keeps; the others only learn.
     keeper = _Keeper(config, folder) if fabric.is_global_zero else None
 

@@ -19,7 +19,7 @@ import sys
 import torch
 from seg3d_core.data.scenes import find_scene_folders
 from seg3d_core.learning.segment3d.loading import Share, load_samples
-from seg3d_core.learning.segment3d.processes import any_process, start_processes
+from seg3d_core.learning.segment3d.processes import any_process, joined_processes
 from seg3d_core.learning.segment3d.settings import Segment3DTrainingConfig
 from seg3d_core.learning.segment3d.trainer import Trainer
 
@@ -29,14 +29,14 @@ config = Segment3DTrainingConfig.build({
     "schedule": {"learning_rate": 1e-3},
     "data": {"targets": "instance", "voxel_size_m": 0.1, "batch": batch, "workers": 0},
 })
-fabric = start_processes(config)
-trainer = Trainer(config, fabric)
-share = Share(fabric.global_rank, fabric.world_size)
-samples = load_samples(config.data, find_scene_folders([scene]), 0, 2, 0, share)
-losses = [trainer.learn(own) for _, own in samples]
-assert any_process(fabric, fabric.global_rank == fabric.world_size - 1) and not any_process(fabric, False)
-if fabric.is_global_zero:
-    torch.save([[vars(one) for one in losses], trainer.average.state_dict(), fabric.world_size], out)
+with joined_processes(config) as fabric:
+    trainer = Trainer(config, fabric)
+    share = Share(fabric.global_rank, fabric.world_size)
+    samples = load_samples(config.data, find_scene_folders([scene]), 0, 2, 0, share)
+    losses = [trainer.learn(own) for _, own in samples]
+    assert any_process(fabric, fabric.global_rank == fabric.world_size - 1) and not any_process(fabric, False)
+    if fabric.is_global_zero:
+        torch.save([[vars(one) for one in losses], trainer.average.state_dict(), fabric.world_size], out)
 """
 
 
