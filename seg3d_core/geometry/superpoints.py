@@ -112,9 +112,9 @@ def surface_graph(cloud: Cloud, config: GraphConfig) -> SurfaceGraph:
         raise InputError(f"cloud has {len(cloud)} points, graph segmentation needs at least {least}")
     surface = thin(cloud, working_voxel_m(cloud, config))
     voxel_m = surface.voxel_size_m
-    neighbours = nearest_within(
-        surface.points, 2 * config.neighbours, config.max_edge_voxels * voxel_m, _CELL_VOXELS * voxel_m
-    )
+    # Normals that have to be fitted need a wider patch than the graph has edges.
+    wanted = config.neighbours if surface.normals is not None else 2 * config.neighbours
+    neighbours = nearest_within(surface.points, wanted, config.max_edge_voxels * voxel_m, _CELL_VOXELS * voxel_m)
     near = np.ascontiguousarray(neighbours[:, : config.neighbours])
     a, b = undirected_edges(near)
     normals = smooth(_seen_normals(surface, neighbours, a, b, cloud.viewpoint), near)
