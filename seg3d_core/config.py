@@ -47,6 +47,10 @@ class GraphConfig(Config):
     max_instances: int = Field(256, ge=1, le=65_535, description="At most this many instances, largest first.")
 
 
+SUPERPOINTS = GraphConfig.build({"k": 0.01, "min_samples": 20})
+"""Surface patches that networks make masks of: smaller than those that ``graph`` joins to objects."""
+
+
 class FusionConfig(Config):
     """Truncated signed distance fusion of posed RGB-D frames (Curless & Levoy 1996) in a sparse voxel grid."""
 
@@ -254,6 +258,12 @@ class TilingConfig(Config):
     )
 
 
+RELEASED_VOXEL_SIZE_M = 0.02
+"""Of released Segment3D networks."""
+
+_SMALLEST_VOXEL_M = 0.001
+
+
 class Segment3DSettings(Config):
     """How a Segment3D network is run, whichever it is."""
 
@@ -270,10 +280,16 @@ class Segment3DSettings(Config):
         0, ge=0, le=10_000, description="Masks that are looked for, before they are split; 0: as many as in training."
     )
     voxel_size_m: float = Field(
-        0.02,
-        ge=0.001,
+        0.0,
+        ge=0,
         le=10,
-        description="Edge of a voxel, m; networks know only the one they were trained with: 0.02.",
+        description="Edge of a voxel, m; networks know only the one they were trained with. 0: what the card of the "
+        "checkpoint says, 0.02 without a card.",
+    )
+    masks: Literal["auto", "voxels", "superpoints"] = Field(
+        "auto",
+        description="What masks consist of inside the network; auto: what the card of the checkpoint says, voxels "
+        "without a card; released and ranked always take superpoints, as released.",
     )
     coordinate_scale: float = Field(
         1.0, gt=0, le=1000, description="Coordinates are divided by this first: 10 makes a street as large as a room."
@@ -296,6 +312,17 @@ class Segment3DSettings(Config):
     colours: Literal["imagenet", "scannet"] = Field(
         "imagenet", description="Statistics that colours are normalised with: those of training, or of the first demo."
     )
+
+    @property
+    def voxel_edge_m(self) -> float:
+        """``voxel_size_m``, or that of released networks where nothing says another one."""
+        return self.voxel_size_m or RELEASED_VOXEL_SIZE_M
+
+    @model_validator(mode="after")
+    def _has_size(self) -> Segment3DSettings:
+        if 0 < self.voxel_size_m < _SMALLEST_VOXEL_M:
+            raise ValueError(f"voxel_size_m = {self.voxel_size_m} m: must be 0 or at least {_SMALLEST_VOXEL_M} m")
+        return self
 
 
 PROPOSALS_MODEL = "point_sam_proposals"

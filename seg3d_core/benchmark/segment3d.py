@@ -88,7 +88,7 @@ def measure(plan: Plan, voxels: int) -> Measurement:
     if plan.threads:
         torch.set_num_threads(plan.threads)
     network = _network(plan.model)
-    cloud = room_cloud(voxels, plan.settings.voxel_size_m)
+    cloud = room_cloud(voxels, plan.settings.voxel_edge_m)
     predictor = Segment3D(network, plan.settings)
     device = predictor.device
     memory = peak_bytes(lambda: predictor.segment(cloud), device)

@@ -13,8 +13,9 @@ from jaxtyping import Float32, Int32, Int64
 
 from seg3d_core.config import (
     POSTPROCESS_RULES,
+    RELEASED_VOXEL_SIZE_M,
     SEGMENT3D_PRESETS,
-    GraphConfig,
+    SUPERPOINTS,
     PostprocessConfig,
     Segment3DSettings,
     TilingConfig,
@@ -27,7 +28,7 @@ from seg3d_core.segment3d.inference import InferenceNetwork
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.postprocess import finish, propose
 from seg3d_core.segment3d.proposals import Proposals
-from seg3d_core.segment3d.saving import read_card
+from seg3d_core.segment3d.saving import ModelCard, read_card
 from seg3d_core.segment3d.tiling import segment_in_tiles
 from seg3d_core.segment3d.voxel_input import VoxelInput, scaled, voxel_input
 from seg3d_core.sparse.scratch import free_scratch
@@ -39,8 +40,8 @@ _LOGGER = logging.getLogger(__name__)
 _AGNOSTIC_CLASSES = 2
 """Object, and no object."""
 
-_FEATURE_MEANS = ("released", "ranked")
-"""Rules that take the network in segment mode: mask features are averaged over superpoints inside it, too."""
+_ALWAYS_SUPERPOINTS = ("released", "ranked")
+"""Rules that take every network in segment mode: mask features are averaged over superpoints inside it."""
 
 _LEAST_BUDGET = 100
 """Voxels; the least that ``TilingConfig`` accepts."""
@@ -74,6 +75,7 @@ class Segment3D:
         self._network = InferenceNetwork(_on_device(network, self.device), self.settings.engine, dtype)
         self._rule = _rule(self.settings)
         self._budget = self.settings.max_voxels
+        self._has_segments = self.settings.masks == "superpoints" or self.settings.postprocess in _ALWAYS_SUPERPOINTS
         self._said_colourless = False
         parameters = sum(parameter.numel() for parameter in network.parameters())
         self.description = (
@@ -92,13 +94,11 @@ class Segment3D:
         """
         settings = settings or Segment3DSettings.build({})
         card = read_card(path)
-        if card is not None and card.voxel_size_m != settings.voxel_size_m:
-            _LOGGER.warning(
-                "%s was trained with voxels of %g m and is used with %g m",
-                path,
-                card.voxel_size_m,
-                settings.voxel_size_m,
-            )
+        if card is not None:
+            settings = _as_trained(settings, card)
+            if card.voxel_size_m != settings.voxel_size_m:
+                said = "%s was trained with voxels of %g m and is used with %g m"
+                _LOGGER.warning(said, path, card.voxel_size_m, settings.voxel_size_m)
         return cls(load_network(path), settings)
 
     @classmethod
@@ -133,8 +133,8 @@ class Segment3D:
             self._said_colourless = True
             _LOGGER.warning("cloud without colours: the mean colour of the training data is assumed everywhere")
         with stage("superpoints"):
-            superpoints = self._superpoints(cloud) if self._rule.smooth else None
-        segments = superpoints if self.settings.postprocess in _FEATURE_MEANS else None
+            superpoints = self._superpoints(cloud) if self._rule.smooth or self._has_segments else None
+        segments = superpoints if self._has_segments else None
         found = self._within_memory(voxels, None if segments is None else segments[voxels.first_point])
         with stage("postprocess"):
             found = finish(found, self._rule, voxels.point_to_voxel, superpoints)
@@ -142,12 +142,11 @@ class Segment3D:
             return Instances(cloud, found.masks, found.scores, ids, self._degradation(len(voxels)))
 
     def _superpoints(self, cloud: Cloud) -> Int32[np.ndarray, " N"]:
-        config = GraphConfig.build({})
-        if len(cloud) <= config.neighbours:  # Too few for a graph: every point is one of its own.
+        if len(cloud) <= SUPERPOINTS.neighbours:  # Too few for a graph: every point is one of its own.
             return np.arange(len(cloud), dtype=np.int32)
         scale = self.settings.coordinate_scale
         viewpoint = None if cloud.viewpoint is None else cloud.viewpoint / scale
-        return cloud_superpoints(replace(cloud, points=scaled(cloud.points, scale), viewpoint=viewpoint), config)
+        return cloud_superpoints(replace(cloud, points=scaled(cloud.points, scale), viewpoint=viewpoint), SUPERPOINTS)
 
     def _within_memory(self, voxels: VoxelInput, segments: Int32[np.ndarray, " V"] | None) -> Proposals:
         """What is found; where memory runs out, with half as many voxels at once, and ever after if that went well."""
@@ -212,7 +211,17 @@ def _on_device(network: Segment3DNetwork, device: torch.device) -> Segment3DNetw
 
 def _rule(settings: Segment3DSettings) -> PostprocessConfig:
     rule = POSTPROCESS_RULES[settings.postprocess]
-    return rule.model_copy(update={"min_score": settings.score_threshold or rule.min_score})
+    # The rules are for voxels of that size: what is a neighbour grows with them.
+    eps_m = rule.eps_m * settings.voxel_edge_m / RELEASED_VOXEL_SIZE_M
+    return rule.model_copy(update={"min_score": settings.score_threshold or rule.min_score, "eps_m": eps_m})
+
+
+def _as_trained(settings: Segment3DSettings, card: ModelCard) -> Segment3DSettings:
+    """``settings`` with what they leave to the network."""
+    changes: dict[str, object] = {"voxel_size_m": settings.voxel_size_m or card.voxel_size_m}
+    if settings.masks == "auto":
+        changes["masks"] = "superpoints" if card.superpoints else "voxels"
+    return settings.model_copy(update=changes)
 
 
 def _array(values: torch.Tensor) -> Float32[np.ndarray, "Q _"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seg3d_core.checkpoints import cards
 from seg3d_core.checkpoints.safetensors_files import opened
-from seg3d_core.config import Segment3DConfig, Segment3DSettings
+from seg3d_core.config import RELEASED_VOXEL_SIZE_M, Segment3DConfig
 from seg3d_core.errors import CheckpointError
 from seg3d_core.segment3d.model import Segment3DNetwork
 
@@ -18,12 +18,16 @@ class ModelCard(cards.Card):
     """What a file of weights is."""
 
     voxel_size_m: float = Field(gt=0, description="Voxels the network was trained with, m.")
+    superpoints: bool = Field(False, description="Whether it was trained with masks that consist of superpoints.")
     parameters: int = Field(ge=1, description="Number of trained numbers.")
     network: Segment3DConfig = Field(description="Widths and depths.")
 
 
 def card_of(
-    network: Segment3DNetwork, source: str | Path | None = None, voxel_size_m: float | None = None
+    network: Segment3DNetwork,
+    source: str | Path | None = None,
+    voxel_size_m: float | None = None,
+    superpoints: bool | None = None,
 ) -> ModelCard:
     """The card of a network.
 
@@ -31,16 +35,20 @@ def card_of(
         network: as it will be saved.
         source: the file that it came out of, if it did.
         voxel_size_m: what it was trained with; otherwise what the card of ``source`` says, or that of released ones.
+        superpoints: whether its masks consisted of them; otherwise what the card of ``source`` says, or False.
 
     Raises:
         ConfigError: the voxel size is not above 0 m.
         CheckpointError: ``source`` has a card that cannot be read.
     """
+    known = read_card(source) if source else None
     if voxel_size_m is None:
-        known = read_card(source) if source else None
-        voxel_size_m = known.voxel_size_m if known else Segment3DSettings.build({}).voxel_size_m
-    values = {"voxel_size_m": voxel_size_m, "parameters": _count(network), "network": network.config}
-    return ModelCard.build({**cards.origin(source), **values})
+        voxel_size_m = known.voxel_size_m if known else RELEASED_VOXEL_SIZE_M
+    if superpoints is None:
+        superpoints = known.superpoints if known else False
+    values = {"voxel_size_m": voxel_size_m, "superpoints": superpoints}
+    size = {"parameters": _count(network), "network": network.config}
+    return ModelCard.build({**cards.origin(source), **values, **size})
 
 
 def save_network(path: str | Path, network: Segment3DNetwork, card: ModelCard) -> Path:

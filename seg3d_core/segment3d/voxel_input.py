@@ -72,7 +72,7 @@ def voxel_input(cloud: Cloud, settings: Segment3DSettings) -> VoxelInput:
     if len(cloud) < MIN_POINTS:
         raise InputError(f"cloud has {len(cloud)} points, Segment3D needs at least {MIN_POINTS}")
     points = scaled(cloud.points, settings.coordinate_scale)
-    in_voxels = points / np.float32(settings.voxel_size_m)
+    in_voxels = points / np.float32(settings.voxel_edge_m)
     _check_reach(cloud, in_voxels, settings)
     if cloud.rgb is not None:
         _check_colours(cloud.rgb)
@@ -95,10 +95,10 @@ def _check_reach(cloud: Cloud, in_voxels: Float32[np.ndarray, "N 3"], settings: 
     if outside.any():
         count = int(outside.any(axis=1).sum())
         point = int(outside.any(axis=1).argmax())
-        limit_m = COORDINATE_LIMIT * settings.voxel_size_m * settings.coordinate_scale
+        limit_m = COORDINATE_LIMIT * settings.voxel_edge_m * settings.coordinate_scale
         raise InputError(
             f"{count} of {len(cloud)} points are beyond {limit_m:.0f} m, the reach of voxels of "
-            f"{settings.voxel_size_m:g} m; point {point} is at {cloud.points[point].tolist()} m"
+            f"{settings.voxel_edge_m:g} m; point {point} is at {cloud.points[point].tolist()} m"
         )
 
 

@@ -46,7 +46,10 @@ def write_table_scene(path: Path, frames: int = 3) -> SceneFolder:
             ids.append(table_ids().reshape(-1)[seen[-1].source_index])
         points, rgb = (np.concatenate([getattr(cloud, name) for cloud in seen]) for name in ("points", "rgb"))
         labels = np.concatenate(ids)
-        cloud = SceneCloud(Cloud(points, rgb), np.zeros(len(points), np.int32), labels, labels, {LEFT: "left"})
+        # Patches of 0.2 m that no object shares with another.
+        cells = np.column_stack([labels, np.floor(points / 0.2).astype(np.int32)])
+        patches = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
+        cloud = SceneCloud(Cloud(points, rgb), patches, labels, labels, {LEFT: "left"})
         return writer.finish(
             cloud,
             np.array([0.0, 0, 1]),

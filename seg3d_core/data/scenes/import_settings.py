@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from seg3d_core.config import Config, FusionConfig, GraphConfig
+from seg3d_core.config import SUPERPOINTS, Config, FusionConfig, GraphConfig
 from seg3d_core.data.scenes.bag_topics import BagTopicsConfig
 
 
@@ -39,6 +39,4 @@ class ImportConfig(Config):
     fusion: FusionConfig = Field(
         FusionConfig.build({"max_blocks": 100_000}), description="Fusion of recordings that bring no scan."
     )
-    superpoints: GraphConfig = Field(
-        GraphConfig.build({"k": 0.01, "min_samples": 20}), description="Surface patches of the fused cloud."
-    )
+    superpoints: GraphConfig = Field(SUPERPOINTS, description="Surface patches of the fused cloud.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from seg3d_core.config import Config, DepthNoiseConfig, FusionConfig, GraphConfig, RoomConfig
+from seg3d_core.config import SUPERPOINTS, Config, DepthNoiseConfig, FusionConfig, GraphConfig, RoomConfig
 
 
 class CameraVarietyConfig(Config):
@@ -46,9 +46,7 @@ class SynthConfig(Config):
     noise: DepthNoiseConfig = Field(DepthNoiseConfig.build({}), description="Depth camera; the seed is the room's.")
     variety: CameraVarietyConfig = Field(CameraVarietyConfig.build({}), description="How much cameras differ.")
     fusion: FusionConfig = Field(FusionConfig.build({}), description="Fusion into one cloud.")
-    superpoints: GraphConfig = Field(
-        GraphConfig.build({"k": 0.01, "min_samples": 20}), description="Surface patches of the fused cloud."
-    )
+    superpoints: GraphConfig = Field(SUPERPOINTS, description="Surface patches of the fused cloud.")
 
     @model_validator(mode="after")
     def _check(self) -> SynthConfig:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from seg3d_core.learning.segment3d.losses import class_losses, mask_losses
-from seg3d_core.learning.segment3d.matching import Match, match, matching_costs
+from seg3d_core.learning.segment3d.matching import Match, match, matching_costs, smallest_masks
 from seg3d_core.learning.segment3d.settings import LossConfig
 from seg3d_core.segment3d.decoder import Prediction
 
@@ -49,15 +49,27 @@ class Criterion:
     def __init__(self, config: LossConfig, means: Means = lambda own: own) -> None:
         self._config, self._means = config, means
 
-    def __call__(self, predictions: Sequence[Prediction], truth: list[Bool[Tensor, "_ _"]]) -> Losses:
+    def __call__(
+        self,
+        predictions: Sequence[Prediction],
+        truth: list[Bool[Tensor, "_ _"]],
+        places: Sequence[Int64[Tensor, " Q"]] = (),
+    ) -> Losses:
         """The losses of ``predictions``, the result last, where (M, V) masks are wanted of each scene.
 
         A scene without masks wants every query to be no object; its masks cost nothing. In single precision at least.
+
+        Args:
+            predictions: of one forward pass.
+            truth: of each scene.
+            places: of each scene, where its queries stand (columns of the masks); for ``loss.place_weight`` alone.
         """
         with torch.autocast(predictions[0].class_logits.device.type, enabled=False):
-            return self._losses([_precise(prediction) for prediction in predictions], truth)
+            return self._losses([_precise(prediction) for prediction in predictions], truth, places)
 
-    def _losses(self, predictions: list[Prediction], truth: list[Bool[Tensor, "_ _"]]) -> Losses:
+    def _losses(
+        self, predictions: list[Prediction], truth: list[Bool[Tensor, "_ _"]], places: Sequence[Int64[Tensor, " Q"]]
+    ) -> Losses:
         masks = [wanted.to(predictions[0].mask_embeddings.dtype) for wanted in truth]
         matched = [self._matched(predictions[0].mask_features[i], wanted) for i, wanted in enumerate(masks)]
         matches = [self._matches(prediction, matched) for prediction in predictions]
@@ -79,7 +91,25 @@ class Criterion:
             total = total + losses.total
             of_masks += losses.entropy.view(len(own), count).sum(1) * share
             of_dice += losses.dice.view(len(own), count).sum(1) * share
+            if self._config.place_weight and places:
+                total = total + self._of_places(predictions, scene, wanted, places[scene], scenes)
         return Losses(total, of_classes.detach(), of_masks, of_dice, matches)
+
+    def _of_places(
+        self,
+        predictions: list[Prediction],
+        scene: int,
+        wanted: Float[Tensor, "M V"],
+        places: Int64[Tensor, " Q"],
+        scenes: float,
+    ) -> Float[Tensor, ""]:
+        """What the queries miss of the smallest masks that they stand on, as the masks of matched ones are judged."""
+        found = smallest_masks(wanted, places)
+        rows = torch.cat([prediction.mask_embeddings[scene, found.queries] for prediction in predictions])
+        share = self._config.place_weight / (max(1, len(found.queries)) * scenes)
+        weights = self._config.mask_weight * share, self._config.dice_weight * share
+        targets = found.masks.repeat(len(predictions))
+        return mask_losses(rows, predictions[0].mask_features[scene], wanted, targets, *weights).total
 
     @torch.no_grad()
     def _matched(

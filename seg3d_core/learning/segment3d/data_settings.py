@@ -71,6 +71,11 @@ class DataConfig(Config):
         description="Which masks are learned. Of frames: a folder of masks/ (truth, graph, segment-anything ..). Of "
         "scenes: a file of pseudo/, or instance or part, the known ones of the cloud.",
     )
+    superpoints: bool = Field(
+        False,
+        description="Whether masks consist of the superpoints of scenes instead of voxels (segment mode of Mask3D); "
+        "only for scenes.",
+    )
     voxel_size_m: float = Field(0.02, ge=0.001, le=10, description="Edge of a voxel, m.")
     max_voxels: int = Field(
         0, ge=0, le=100_000_000, description="Larger samples are cut to so many voxels around a random place; 0: never."
@@ -95,3 +100,9 @@ class DataConfig(Config):
     augmentation: AugmentationConfig = Field(
         AugmentationConfig.build({}), description="How clouds are changed before they are learned from."
     )
+
+    @model_validator(mode="after")
+    def _has_superpoints(self) -> DataConfig:
+        if self.superpoints and self.kind != "scenes":
+            raise ValueError(f"superpoints = true with kind = {self.kind}: only scenes have superpoints")
+        return self

@@ -36,6 +36,17 @@ def match(costs: Float[Tensor, "Q M"]) -> Match:
     return Match(*(torch.from_numpy(rows).to(costs.device, torch.int64) for rows in (queries, masks)))
 
 
+def smallest_masks(truth: Float[Tensor, "M V"], places: Int64[Tensor, " Q"]) -> Match:
+    """Of every query that stands on a mask (``places`` are columns of ``truth``), the smallest of those."""
+    if not len(truth):
+        return Match(places[:0], places[:0])
+    sizes = truth.sum(1)
+    held = torch.where(truth[:, places] > 0, sizes[:, None], torch.inf)
+    smallest, masks = held.min(dim=0)
+    queries = smallest.isfinite().nonzero()[:, 0]
+    return Match(queries, masks[queries])
+
+
 @torch.no_grad()
 def matching_costs(
     class_logits: Float[Tensor, "Q K"],

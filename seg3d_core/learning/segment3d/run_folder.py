@@ -57,7 +57,8 @@ class RunFolder(run_folder.RunFolder[Segment3DTrainingConfig]):
 
     def save_weights(self, name: str, network: Segment3DNetwork) -> None:
         """Weights alone with their card, as ``Segment3D.from_checkpoint`` reads them."""
-        card = card_of(network, voxel_size_m=self._config.data.voxel_size_m)
+        data = self._config.data
+        card = card_of(network, voxel_size_m=data.voxel_size_m, superpoints=data.superpoints)
         save_network(self.path / name, network, card)
 
     def pictures(self, step: int) -> Path:

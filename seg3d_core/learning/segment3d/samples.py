@@ -27,6 +27,7 @@ class VoxelSample:
         xyz: (V, 3) the first point in each voxel, m.
         masks: (M, V) what is to be found; they may overlap, none is empty, M may be 0.
         name: of the frame or scene, for people.
+        superpoints: (V,) surface patch of each voxel, any numbers, where masks are to consist of them; or None.
     """
 
     coordinates: Int32[np.ndarray, "V 3"]
@@ -34,6 +35,7 @@ class VoxelSample:
     xyz: Float32[np.ndarray, "V 3"]
     masks: Bool[np.ndarray, "M V"]
     name: str = ""
+    superpoints: Int32[np.ndarray, " V"] | None = None
 
     def __len__(self) -> int:
         return len(self.coordinates)
@@ -41,7 +43,8 @@ class VoxelSample:
     def select(self, voxels: Int64[np.ndarray, " K"], fewest_voxels: int = 1) -> VoxelSample:
         """These voxels, in this order; masks with fewer voxels left are dropped."""
         masks = _large(self.masks[:, voxels], fewest_voxels)
-        return VoxelSample(self.coordinates[voxels], self.colours[voxels], self.xyz[voxels], masks, self.name)
+        patches = None if self.superpoints is None else self.superpoints[voxels]
+        return VoxelSample(self.coordinates[voxels], self.colours[voxels], self.xyz[voxels], masks, self.name, patches)
 
 
 @runtime_checkable
@@ -117,17 +120,20 @@ class TrainingCloud:
         rgb: (N, 3) in 0..255.
         targets: masks on the points.
         name: of the frame or scene, for people.
+        superpoints: (N,) surface patch of each point, where masks are to consist of them; or None.
     """
 
     points: Float32[np.ndarray, "N 3"]
     rgb: UInt8[np.ndarray, "N 3"]
     targets: Targets
     name: str
+    superpoints: Int32[np.ndarray, " N"] | None = None
 
     @property
     def nbytes(self) -> int:
         """Memory, B."""
-        return self.points.nbytes + self.rgb.nbytes + self.targets.nbytes
+        patches = 0 if self.superpoints is None else self.superpoints.nbytes
+        return self.points.nbytes + self.rgb.nbytes + self.targets.nbytes + patches
 
 
 def voxel_sample(
@@ -157,7 +163,8 @@ def voxel_sample(
     seen = rows[first]
     rgb = recolour(cloud.rgb[seen].astype(np.float32) / np.float32(255))
     masks = _large(cloud.targets.masks(seen), fewest_voxels)
-    return VoxelSample(voxels.coordinates, normalised(rgb), points[first], masks, cloud.name)
+    patches = None if cloud.superpoints is None else cloud.superpoints[seen]
+    return VoxelSample(voxels.coordinates, normalised(rgb), points[first], masks, cloud.name, patches)
 
 
 def plain_sample(cloud: TrainingCloud, voxel_size_m: float, fewest_voxels: int = 1) -> VoxelSample:

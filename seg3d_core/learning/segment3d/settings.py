@@ -24,6 +24,13 @@ class LossConfig(Config):
     no_object_weight: float = Field(
         0.1, gt=0, le=100, description="Of a query without a mask among the classes; others have 1."
     )
+    place_weight: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Of the masks that queries stand on, whether they were matched with them or not: every query "
+        "learns in every step; 0 as published.",
+    )
     scenes: Literal["mean", "sum"] = Field(
         "mean",
         description="Mask losses over the scenes of a step: their mean, or their sum, as released, which grows with "
@@ -39,6 +46,13 @@ class ScheduleConfig(Config):
 
     learning_rate: float = Field(2e-4, gt=0, le=1, description="At its peak.")
     warm_up: float = Field(0.3, gt=0, lt=1, description="Share of the steps until then.")
+    decoder_factor: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="The decoder learns at the rate times this: at rates that suit a small backbone its layers "
+        "make masks worse instead of better.",
+    )
     start_factor: float = Field(25.0, ge=1, description="The first rate is the peak divided by this.")
     end_factor: float = Field(1e4, ge=1, description="The last rate is the first one divided by this.")
     momentum: tuple[float, float] = Field(

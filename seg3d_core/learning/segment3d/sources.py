@@ -112,7 +112,8 @@ class SceneSource:
         """
         scene = self._scenes[index]
         whole = scene.cloud()
-        return _training_cloud(scene, whole.cloud, self._targets(scene, whole), scene.name)
+        patches = whole.superpoints if self._config.superpoints else None
+        return _training_cloud(scene, whole.cloud, self._targets(scene, whole), scene.name, patches)
 
     def _targets(self, scene: SceneFolder, whole: SceneCloud) -> Targets:
         config = self._config
@@ -187,10 +188,12 @@ def _without(
     return np.where(np.isin(owners, list(structure)), np.int32(IGNORE), ids)
 
 
-def _training_cloud(scene: SceneFolder, cloud: Cloud, targets: Targets, name: str) -> TrainingCloud:
+def _training_cloud(
+    scene: SceneFolder, cloud: Cloud, targets: Targets, name: str, superpoints: Int32[np.ndarray, " N"] | None = None
+) -> TrainingCloud:
     if not len(cloud):
         raise InputError(f"{name} has no points")
-    return TrainingCloud(upright(cloud.points, scene.up), _in_bytes(cloud), targets, name)
+    return TrainingCloud(upright(cloud.points, scene.up), _in_bytes(cloud), targets, name, superpoints)
 
 
 def _in_bytes(cloud: Cloud) -> UInt8[np.ndarray, "N 3"]:

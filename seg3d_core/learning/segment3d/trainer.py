@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int32
+from jaxtyping import Bool, Float, Float32, Int32, Int64
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -57,10 +57,12 @@ class Learner(nn.Module):
         colours: Float32[Tensor, "V 3"],
         xyz: Float32[Tensor, "V 3"],
         masks: list[Bool[Tensor, "_ _"]],
+        segments: Int64[Tensor, " V"] | None,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "3"]]:
         """The loss, and the result's of classes, masks and dice without their weights."""
-        output = self.network(SparseTensor.from_coordinates(coordinates, colours), xyz)
-        losses = self._criterion([*output.auxiliary, output.prediction], masks)
+        output = self.network(SparseTensor.from_coordinates(coordinates, colours), xyz, segments)
+        places = _columns(output.query_voxels, coordinates, segments)
+        losses = self._criterion([*output.auxiliary, output.prediction], masks, places)
         parts = torch.stack([losses.of_classes[-1], losses.of_masks[-1], losses.of_dice[-1]])
         return losses.total, parts.detach()
 
@@ -88,9 +90,9 @@ class Trainer:
         if fabric.world_size > 1:
             share_batch_statistics(network)
         criterion = Criterion(config.loss, partial(means_over_processes, fabric))
-        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        groups = _parameter_groups(network, config.schedule.decoder_factor)
         rate, momentum = one_cycle(0, config.steps, config.schedule)
-        optimiser = torch.optim.AdamW(trained, rate, (momentum, 0.999), weight_decay=config.weight_decay, fused=True)
+        optimiser = torch.optim.AdamW(groups, rate, (momentum, 0.999), weight_decay=config.weight_decay, fused=True)
         self._learner, self._optimiser = fabric.setup(Learner(network, criterion), optimiser)
         self._network = network
         self._means, self._values = _numbers(self.average), _numbers(network)
@@ -102,7 +104,7 @@ class Trainer:
         self._learner.train()
         rate, momentum = one_cycle(self.step, self._config.steps, self._config.schedule)
         for group in self._optimiser.param_groups:
-            group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
+            group["lr"], group["betas"] = rate * group["factor"], (momentum, group["betas"][1])
         losses = self._accumulate(samples)
         self._apply()
         self._update_average()
@@ -188,7 +190,7 @@ class Trainer:
             with torch.random.fork_rng(devices=_cuda(self._fabric.device)):
                 # What is drawn in a step depends on nothing before it.
                 torch.manual_seed(_mixed(self._config.seed, self.step, self._fabric.global_rank))
-                total, parts = self._learner(batch.coordinates, batch.colours, batch.xyz, batch.masks)
+                total, parts = self._learner(batch.coordinates, batch.colours, batch.xyz, batch.masks, batch.segments)
             self._fabric.backward(total * share)
         except torch.OutOfMemoryError:
             if self._fabric.world_size > 1:
@@ -227,6 +229,23 @@ def first_network(config: Segment3DTrainingConfig) -> Segment3DNetwork:
     if config.start_from:
         load_weights(network, load_network(config.start_from).state_dict(), config.start_from)
     return network
+
+
+def _parameter_groups(network: Segment3DNetwork, decoder_factor: float) -> list[dict[str, Any]]:
+    """What is trained of the backbone, and of the decoder, with the factors of their learning rates."""
+    own = [parameter for parameter in network.backbone.parameters() if parameter.requires_grad]
+    known = {id(parameter) for parameter in network.backbone.parameters()}
+    decoder = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    return [{"params": own, "factor": 1.0}, {"params": decoder, "factor": decoder_factor}]
+
+
+def _columns(
+    query_voxels: list[Int64[Tensor, " Q"]], coordinates: Int32[Tensor, "V 4"], segments: Int64[Tensor, " V"] | None
+) -> list[Int64[Tensor, " Q"]]:
+    """Of each scene, the columns of its masks in which its queries stand."""
+    if segments is None:
+        return query_voxels
+    return [segments[coordinates[:, 0] == scene][rows] for scene, rows in enumerate(query_voxels)]
 
 
 def _numbers(network: Segment3DNetwork) -> list[Tensor]:

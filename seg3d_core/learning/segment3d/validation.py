@@ -109,8 +109,11 @@ def find_masks(
 ) -> Proposals:
     """All masks that ``network``, which is on ``device``, finds in a sample, best first."""
     batch = batch_of([sample], device)
-    output = network(SparseTensor.from_coordinates(batch.coordinates, batch.colours), batch.xyz)
+    x = SparseTensor.from_coordinates(batch.coordinates, batch.colours)
+    output = network(x, batch.xyz, batch.segments)
     class_logits, mask_logits = output.prediction.class_logits[0], output.prediction.mask_logits[0]
+    if batch.segments is not None:
+        mask_logits = mask_logits[:, batch.segments]
     return propose(class_logits.float().cpu().numpy(), mask_logits.float().cpu().numpy(), sample.xyz, rule)
 
 

@@ -99,7 +99,7 @@ def test_the_original_s_scene_through_the_predictor_s_own_path(tiny, tiny_config
     monkeypatch.setitem(
         module.POSTPROCESS_RULES, "paper", module.POSTPROCESS_RULES["pseudo_masks"].model_copy(update={"min_score": 0})
     )
-    monkeypatch.setattr(module, "_FEATURE_MEANS", ("paper",) if segments else ())
+    monkeypatch.setattr(module, "_ALWAYS_SUPERPOINTS", ("paper",) if segments else ())
     monkeypatch.setitem(COLOUR_STATISTICS, "scannet", ((-low / (high - low),) * 3, (1 / (high - low),) * 3))
     cloud = Cloud(tiny["raw_coordinates"][rows].numpy().astype(np.float32), (features - low) / (high - low))
     network = Segment3DNetwork(tiny_config)

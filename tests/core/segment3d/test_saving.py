@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from seg3d_core.checkpoints.cards import origin  # noqa: E402
 from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DConfig, Segment3DSettings  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError, InputError  # noqa: E402
 from seg3d_core.segment3d.checkpoint import load_network  # noqa: E402
@@ -85,12 +86,24 @@ def test_the_card_is_in_the_file_and_beside_it_and_keeps_what_tensors_do_not_sho
     assert sorted(path.name for path in saved.parent.iterdir()) == ["nano.card.json", "nano.safetensors"]
 
 
-def test_the_voxel_size_follows_the_network_and_another_one_is_said(tmp_path, saved, nano, caplog):
+def test_voxels_and_superpoints_follow_the_network_and_another_size_is_said(tmp_path, saved, nano, caplog):
     assert read_card(saved).voxel_size_m == 0.02
-    save_network(tmp_path / "coarse.safetensors", nano, card_of(nano, voxel_size_m=0.05))
-    assert card_of(nano, tmp_path / "coarse.safetensors").voxel_size_m == 0.05
-    Segment3D.from_checkpoint(tmp_path / "coarse.safetensors", Segment3DSettings.build({"device": "cpu"}))
+    coarse = tmp_path / "coarse.safetensors"
+    save_network(coarse, nano, card_of(nano, voxel_size_m=0.05, superpoints=True))
+    assert card_of(nano, coarse) == read_card(coarse).model_copy(update=origin(coarse))
+
+    def used(**values):
+        settings = Segment3D.from_checkpoint(coarse, Segment3DSettings.build({"device": "cpu", **values})).settings
+        return settings.voxel_edge_m, settings.masks
+
+    assert used() == (0.05, "superpoints")
+    assert used(masks="voxels") == (0.05, "voxels")
+    assert "trained with voxels" not in caplog.text
+    assert used(voxel_size_m=0.02) == (0.02, "superpoints")
     assert "coarse.safetensors was trained with voxels of 0.05 m and is used with 0.02 m" in caplog.text
+    assert Segment3D.from_checkpoint(saved, Segment3DSettings.build({"device": "cpu"})).settings.masks == "voxels"
+    with pytest.raises(ConfigError, match=r"voxel_size_m = 0\.0005 m: must be 0 or at least 0\.001 m"):
+        Segment3DSettings.build({"voxel_size_m": 0.0005})
     with pytest.raises(ConfigError, match=r"voxel_size_m = 0\.0"):
         card_of(nano, voxel_size_m=0.0)
 

@@ -15,7 +15,7 @@ from torch.nn import functional  # noqa: E402
 
 from seg3d_core.learning.segment3d.criterion import Criterion  # noqa: E402
 from seg3d_core.learning.segment3d.losses import class_losses, mask_costs, mask_losses, softplus_sums  # noqa: E402
-from seg3d_core.learning.segment3d.matching import match  # noqa: E402
+from seg3d_core.learning.segment3d.matching import match, smallest_masks  # noqa: E402
 from seg3d_core.learning.segment3d.settings import LossConfig  # noqa: E402
 from seg3d_core.segment3d.decoder import Prediction  # noqa: E402
 
@@ -96,6 +96,33 @@ def test_gradients_by_differences():
         return mask_losses(*values, truth, rows, 0.7, 1.3).total
 
     assert torch.autograd.gradcheck(total, (embeddings.requires_grad_(), features.requires_grad_()))
+
+
+def test_queries_learn_the_smallest_masks_that_they_stand_on():
+    """Two masks, one inside the other; the third query stands on neither."""
+    truth = torch.tensor([[1, 1, 1, 1, 0, 0], [0, 1, 1, 0, 0, 0]], dtype=torch.bool)
+    places = torch.tensor([3, 2, 5])
+    found = smallest_masks(truth.double(), places)
+    assert (found.queries.tolist(), found.masks.tolist()) == ([0, 1], [0, 1])
+    random = torch.Generator().manual_seed(1)
+    features = torch.randn(6, 4, generator=random, dtype=torch.float64)
+    made = [
+        Prediction(
+            torch.zeros(1, 3, 2, dtype=torch.float64),
+            torch.randn(1, 3, 4, generator=random, dtype=torch.float64),
+            [features],
+        )
+        for _ in range(2)
+    ]
+    with_places, without = (
+        Criterion(config(place_weight=weight))(made, [truth], [places]).total for weight in (0.5, 0.0)
+    )
+    entropy, dice = plain_losses(
+        torch.cat([p.mask_embeddings[0, :2] @ features.T for p in made]), truth.double().repeat(2, 1)
+    )
+    torch.testing.assert_close(with_places - without, 0.5 * (5 * entropy + 2 * dice).sum() / 2)
+    nothing = Criterion(config(place_weight=1.0))(made, [truth[:0]], [places]).total
+    assert float(nothing) == float(Criterion(config())(made, [truth[:0]]).total)
 
 
 def test_costs_are_the_losses_of_every_pair():

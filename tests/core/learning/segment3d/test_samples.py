@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +63,18 @@ def test_some_points_moved():
     assert sample.coordinates.tolist() == [[12] * 3, [10] * 3]
     np.testing.assert_array_equal(sample.colours, whole.colours[[3, 1]])
     assert sample.masks.tolist() == [[False, True], [True, False]]
+
+
+def test_superpoints_stay_with_their_voxels():
+    """Through making, cutting and choosing: here the superpoint of a point is its number."""
+    points = np.random.default_rng(0).permutation(40).astype(np.float32)[:, None].repeat(3, axis=1)
+    numbers = points[:, 0].astype(np.int32)
+    targets = LabelTargets(np.zeros(40, np.int32))
+    cloud = TrainingCloud(points, np.zeros((40, 3), np.uint8), targets, "made up", numbers)
+    assert cloud.nbytes == replace(cloud, superpoints=None).nbytes + 160
+    sample = voxel_sample(cloud, np.arange(5, 40), points[5:], 1.0)
+    for kept in (sample, cut_around(np.random.default_rng(1), sample, 7), sample.select(np.array([3, 1]))):
+        np.testing.assert_array_equal(kept.superpoints, kept.coordinates[:, 0])
 
 
 def test_voxels_are_those_of_the_predictor():

@@ -69,10 +69,10 @@ def trainer(**changes):
     return Trainer(config, start_processes(config))
 
 
-def sample(scenes, seed=None):
+def sample(scenes, seed=None, **changes):
     from seg3d_core.data.scenes import find_scene_folders
 
-    config = settings(scenes).data
+    config = settings(scenes, **changes).data
     cloud = cloud_source(find_scene_folders(scenes[:1]), config).read(0)
     return plain_sample(cloud, 0.1) if seed is None else make_sample(np.random.default_rng(seed), cloud, config)
 
@@ -91,6 +91,24 @@ def test_one_scene_is_learned_by_heart(scenes):
     sure = found.select(found.scores > 0.5)
     assert len(own.masks) == 3
     assert mask_iou(own.masks, sure.masks).max(axis=1).min() > 0.95
+
+
+def test_superpoints_of_one_scene_are_learned_by_heart_and_go_on_the_card(scenes, tmp_path):
+    data = {**SMALL["data"], "kind": "scenes", "superpoints": True, "batch": 1}
+    second = {"stage": 2, "loss": {"place_weight": 1.0}, "data": data}
+    learner = trainer(steps=100, average=0.0, schedule={"learning_rate": 4e-3}, **second)
+    own = sample(scenes, **second)
+    for _ in range(100):
+        learner.learn([own])
+    found = find_masks(InferenceNetwork(learner.average), own, torch.device("cpu"), rule(0.1))
+    assert mask_iou(own.masks, found.select(found.scores > 0.5).masks).max(axis=1).min() > 0.8
+    assert recipe.train(settings(scenes, steps=1, **second), tmp_path)
+    assert Segment3D.from_checkpoint(tmp_path / "last.safetensors").settings.masks == "superpoints"
+
+
+def test_frames_have_no_superpoints():
+    with pytest.raises(ConfigError, match="superpoints = true with kind = frames: only scenes have superpoints"):
+        settings(data={"superpoints": True})
 
 
 def test_resumed_equals_uninterrupted(scenes, tmp_path, monkeypatch):
