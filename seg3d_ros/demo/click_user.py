@@ -56,7 +56,7 @@ class ClickUser(Observer):
         self._clicks = {on: self.create_publisher(PointStamped, topic, 5) for on, topic in CLICK_TOPICS.items()}
         self._watch(PointCloud2, "prompt_node/mask", LATCHED, self._on_mask)
         self._watch(PointCloud2, "prompt_node/accepted", LATCHED, self._on_accepted)
-        self._watch(MarkerArray, "prompt_node/markers", LATCHED, lambda raw: None)
+        self._watch(MarkerArray, "prompt_node/markers", LATCHED, lambda raw, arrived_ns: None)
 
     def click(self, point: np.ndarray, is_foreground: bool, frame_id: str) -> Answer:
         """Click at a place (m, in ``frame_id``) and wait for the mask.
@@ -106,12 +106,12 @@ class ClickUser(Observer):
         with self.lock:
             return self._accepted, self._accepted_ids
 
-    def _on_mask(self, raw: bytes) -> None:
+    def _on_mask(self, raw: bytes, arrived_ns: int) -> None:
         message = deserialize_message(raw, PointCloud2)
         if message.width:  # without an object in progress the mask is empty
             self._masks.append(message)
 
-    def _on_accepted(self, raw: bytes) -> None:
+    def _on_accepted(self, raw: bytes, arrived_ns: int) -> None:
         message = deserialize_message(raw, PointCloud2)
         ids = read_layout(message).column("instance_id", PointField.UINT32)[0].astype(np.int32)
         self._accepted, self._accepted_ids = cloud_from_message(message).select(ids > 0), ids[ids > 0]

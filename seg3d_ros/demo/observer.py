@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -91,28 +92,30 @@ class Observer(Node):
         self._watch(PoseStamped, "camera_pose", STREAM, self._on_pose)
         self._watch(PointCloud2, cloud_topic, LATCHED, self._on_cloud)
         self._watch(PointCloud2, "scene_node/instance_cloud", LATCHED, self._on_result)
-        self._watch(MarkerArray, "scene_node/markers", LATCHED, lambda raw: None)
+        self._watch(MarkerArray, "scene_node/markers", LATCHED, lambda raw, arrived_ns: None)
         self._watch(DiagnosticArray, "/diagnostics", STREAM, self._on_diagnostics)
 
-    def _watch(self, kind: Any, topic: str, qos: QoSProfile, handle: Callable[[bytes], None]) -> None:
+    def _watch(self, kind: Any, topic: str, qos: QoSProfile, handle: Callable[[bytes, int], None]) -> None:
         record = self._recording.topic(self.resolve_topic_name(topic), kind, latched=qos is LATCHED)
 
-        def receive(raw: bytes) -> None:
-            record(self.get_clock().now().nanoseconds, raw)
+        def receive(raw: bytes, info: dict[str, int]) -> None:
+            # It waited while what came before was recorded, which is this program's business and no age of data.
+            waited_ns = time.time_ns() - info["received_timestamp"] if info["received_timestamp"] else 0
+            arrived_ns = self.get_clock().now().nanoseconds - waited_ns
+            record(arrived_ns, raw)
             with self.lock:
-                handle(raw)
+                handle(raw, arrived_ns)
 
         self.create_subscription(kind, topic, receive, qos, raw=True)
 
-    def _on_pose(self, raw: bytes) -> None:
+    def _on_pose(self, raw: bytes, arrived_ns: int) -> None:
         self.seen.frames += 1
 
-    def _on_cloud(self, raw: bytes) -> None:
+    def _on_cloud(self, raw: bytes, arrived_ns: int) -> None:
         self.seen.clouds += 1
         self.seen.latest_clouds.append(cloud_from_message(deserialize_message(raw, PointCloud2)))
 
-    def _on_result(self, raw: bytes) -> None:
-        now = self.get_clock().now().nanoseconds
+    def _on_result(self, raw: bytes, arrived_ns: int) -> None:
         message = deserialize_message(raw, PointCloud2)
         layout = read_layout(message)
         self.seen.results.append(
@@ -120,10 +123,10 @@ class Observer(Node):
                 cloud=cloud_from_message(message),
                 point_ids=layout.column("instance_id", PointField.UINT32)[0].astype(np.int32),
                 point_scores=layout.column("score", PointField.FLOAT32)[0].copy(),
-                age_s=(now - stamp_ns(message.header.stamp)) * 1e-9,
+                age_s=(arrived_ns - stamp_ns(message.header.stamp)) * 1e-9,
             )
         )
 
-    def _on_diagnostics(self, raw: bytes) -> None:
+    def _on_diagnostics(self, raw: bytes, arrived_ns: int) -> None:
         for status in deserialize_message(raw, DiagnosticArray).status:
             self.seen.diagnostics[status.name] = {pair.key: pair.value for pair in status.values}
