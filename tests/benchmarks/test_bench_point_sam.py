@@ -21,6 +21,8 @@ SIZES = {"large": (10_000, 512, 64), "nano": (10_000, 512, 64)}
 ROUNDS = {"large": 3, "nano": 9}
 ENCODER_AT_LEAST = {"large": 1.3, "nano": 0.85}
 """Narrow layers leave nothing to gain: what fusing saves, smaller products cost."""
+WHOLE_AT_LEAST = {"large": 1.2, "nano": 0.85}
+"""Groups included: some percent of the time, and memory-bound products of two threads vary by as much."""
 MASK_ENCODER_AT_LEAST = {"large": 1.7, "nano": 0.85}
 
 
@@ -163,7 +165,7 @@ def test_whole_encoding(case: Case, threads: int, clock: Callable[[], float], co
         case.encode,
         "eager modules",
         eagerly,
-        at_least=ENCODER_AT_LEAST[case.name],
+        at_least=WHOLE_AT_LEAST[case.name],
         bound=f"{case.gflop['patches'] + case.gflop['transformer']:.1f} GFLOP",
         rounds=case.rounds,
         clock=clock,
