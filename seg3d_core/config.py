@@ -262,6 +262,7 @@ RELEASED_VOXEL_SIZE_M = 0.02
 """Of released Segment3D networks."""
 
 _SMALLEST_VOXEL_M = 0.001
+_MOST_VOXELS, _FEWEST_TILE_VOXELS = 300_000, 100
 
 
 class Segment3DSettings(Config):
@@ -295,7 +296,11 @@ class Segment3DSettings(Config):
         1.0, gt=0, le=1000, description="Coordinates are divided by this first: 10 makes a street as large as a room."
     )
     max_voxels: int = Field(
-        300_000, ge=100, le=100_000_000, description="Clouds with more voxels are segmented in overlapping tiles."
+        0,
+        ge=0,
+        le=100_000_000,
+        description="Clouds with more voxels are segmented in overlapping tiles. 0: what the card of the checkpoint "
+        "says, since networks know no larger clouds than those they were trained with; 300,000 without a card.",
     )
     overlap_m: float = Field(
         0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m (after coordinate_scale)."
@@ -318,8 +323,15 @@ class Segment3DSettings(Config):
         """``voxel_size_m``, or that of released networks where nothing says another one."""
         return self.voxel_size_m or RELEASED_VOXEL_SIZE_M
 
+    @property
+    def tile_voxels(self) -> int:
+        """``max_voxels``, or what memory bears where nothing says less."""
+        return self.max_voxels or _MOST_VOXELS
+
     @model_validator(mode="after")
     def _has_size(self) -> Segment3DSettings:
+        if 0 < self.max_voxels < _FEWEST_TILE_VOXELS:
+            raise ValueError(f"max_voxels = {self.max_voxels}: must be 0 or at least {_FEWEST_TILE_VOXELS}")
         if 0 < self.voxel_size_m < _SMALLEST_VOXEL_M:
             raise ValueError(f"voxel_size_m = {self.voxel_size_m} m: must be 0 or at least {_SMALLEST_VOXEL_M} m")
         return self

@@ -46,6 +46,9 @@ _ALWAYS_SUPERPOINTS = ("released", "ranked")
 _LEAST_BUDGET = 100
 """Voxels; the least that ``TilingConfig`` accepts."""
 
+_FEWEST_TRAINED_VOXELS = 10_000
+"""Tiles of fewer are all border, however small the samples were that a network was trained with."""
+
 
 class Segment3D:
     """A network with all that is before and after it; one thread at a time.
@@ -74,7 +77,7 @@ class Segment3D:
         dtype = choose_dtype(self.settings.precision, self.device)
         self._network = InferenceNetwork(_on_device(network, self.device), self.settings.engine, dtype)
         self._rule = _rule(self.settings)
-        self._budget = self.settings.max_voxels
+        self._budget = self.settings.tile_voxels
         self._has_segments = self.settings.masks == "superpoints" or self.settings.postprocess in _ALWAYS_SUPERPOINTS
         self._said_colourless = False
         parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -198,7 +201,7 @@ class Segment3D:
             return propose(class_logits, mask_logits, xyz, self._rule)
 
     def _degradation(self, voxels: int) -> str:
-        if self._budget == self.settings.max_voxels or voxels <= self._budget:
+        if self._budget == self.settings.tile_voxels or voxels <= self._budget:
             return ""
         return f"memory of {self.device} is short: tiles of at most {self._budget} voxels"
 
@@ -219,6 +222,8 @@ def _rule(settings: Segment3DSettings) -> PostprocessConfig:
 def _as_trained(settings: Segment3DSettings, card: ModelCard) -> Segment3DSettings:
     """``settings`` with what they leave to the network."""
     changes: dict[str, object] = {"voxel_size_m": settings.voxel_size_m or card.voxel_size_m}
+    if not settings.max_voxels and card.max_voxels:
+        changes["max_voxels"] = max(card.max_voxels, _FEWEST_TRAINED_VOXELS)
     if settings.masks == "auto":
         changes["masks"] = "superpoints" if card.superpoints else "voxels"
     return settings.model_copy(update=changes)

@@ -13,12 +13,15 @@ from seg3d_core.config import RELEASED_VOXEL_SIZE_M, Segment3DConfig
 from seg3d_core.errors import CheckpointError
 from seg3d_core.segment3d.model import Segment3DNetwork
 
+_TRAINED_WITH = {"voxel_size_m", "superpoints", "max_voxels"}
+
 
 class ModelCard(cards.Card):
     """What a file of weights is."""
 
     voxel_size_m: float = Field(gt=0, description="Voxels the network was trained with, m.")
     superpoints: bool = Field(False, description="Whether it was trained with masks that consist of superpoints.")
+    max_voxels: int = Field(0, ge=0, description="It was trained with clouds of at most so many voxels; 0: of any.")
     parameters: int = Field(ge=1, description="Number of trained numbers.")
     network: Segment3DConfig = Field(description="Widths and depths.")
 
@@ -28,6 +31,7 @@ def card_of(
     source: str | Path | None = None,
     voxel_size_m: float | None = None,
     superpoints: bool | None = None,
+    max_voxels: int | None = None,
 ) -> ModelCard:
     """The card of a network.
 
@@ -36,19 +40,18 @@ def card_of(
         source: the file that it came out of, if it did.
         voxel_size_m: what it was trained with; otherwise what the card of ``source`` says, or that of released ones.
         superpoints: whether its masks consisted of them; otherwise what the card of ``source`` says, or False.
+        max_voxels: of the clouds it was trained with; otherwise what the card of ``source`` says, or 0: any.
 
     Raises:
         ConfigError: the voxel size is not above 0 m.
         CheckpointError: ``source`` has a card that cannot be read.
     """
     known = read_card(source) if source else None
-    if voxel_size_m is None:
-        voxel_size_m = known.voxel_size_m if known else RELEASED_VOXEL_SIZE_M
-    if superpoints is None:
-        superpoints = known.superpoints if known else False
-    values = {"voxel_size_m": voxel_size_m, "superpoints": superpoints}
+    trained = {"voxel_size_m": RELEASED_VOXEL_SIZE_M} if known is None else known.model_dump(include=_TRAINED_WITH)
+    said = {"voxel_size_m": voxel_size_m, "superpoints": superpoints, "max_voxels": max_voxels}
+    trained |= {name: value for name, value in said.items() if value is not None}
     size = {"parameters": _count(network), "network": network.config}
-    return ModelCard.build({**cards.origin(source), **values, **size})
+    return ModelCard.build({**cards.origin(source), **trained, **size})
 
 
 def save_network(path: str | Path, network: Segment3DNetwork, card: ModelCard) -> Path:

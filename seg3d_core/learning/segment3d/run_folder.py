@@ -58,7 +58,9 @@ class RunFolder(run_folder.RunFolder[Segment3DTrainingConfig]):
     def save_weights(self, name: str, network: Segment3DNetwork) -> None:
         """Weights alone with their card, as ``Segment3D.from_checkpoint`` reads them."""
         data = self._config.data
-        card = card_of(network, voxel_size_m=data.voxel_size_m, superpoints=data.superpoints)
+        card = card_of(
+            network, voxel_size_m=data.voxel_size_m, superpoints=data.superpoints, max_voxels=data.max_voxels
+        )
         save_network(self.path / name, network, card)
 
     def pictures(self, step: int) -> Path:

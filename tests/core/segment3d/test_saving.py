@@ -86,22 +86,23 @@ def test_the_card_is_in_the_file_and_beside_it_and_keeps_what_tensors_do_not_sho
     assert sorted(path.name for path in saved.parent.iterdir()) == ["nano.card.json", "nano.safetensors"]
 
 
-def test_voxels_and_superpoints_follow_the_network_and_another_size_is_said(tmp_path, saved, nano, caplog):
+def test_settings_follow_the_network_and_another_voxel_size_is_said(tmp_path, saved, nano, caplog):
     assert read_card(saved).voxel_size_m == 0.02
     coarse = tmp_path / "coarse.safetensors"
-    save_network(coarse, nano, card_of(nano, voxel_size_m=0.05, superpoints=True))
+    save_network(coarse, nano, card_of(nano, voxel_size_m=0.05, superpoints=True, max_voxels=16_000))
     assert card_of(nano, coarse) == read_card(coarse).model_copy(update=origin(coarse))
 
     def used(**values):
         settings = Segment3D.from_checkpoint(coarse, Segment3DSettings.build({"device": "cpu", **values})).settings
-        return settings.voxel_edge_m, settings.masks
+        return settings.voxel_edge_m, settings.masks, settings.tile_voxels
 
-    assert used() == (0.05, "superpoints")
-    assert used(masks="voxels") == (0.05, "voxels")
+    assert used() == (0.05, "superpoints", 16_000)
+    assert used(masks="voxels", max_voxels=20_000) == (0.05, "voxels", 20_000)
     assert "trained with voxels" not in caplog.text
-    assert used(voxel_size_m=0.02) == (0.02, "superpoints")
+    assert used(voxel_size_m=0.02) == (0.02, "superpoints", 16_000)
     assert "coarse.safetensors was trained with voxels of 0.05 m and is used with 0.02 m" in caplog.text
-    assert Segment3D.from_checkpoint(saved, Segment3DSettings.build({"device": "cpu"})).settings.masks == "voxels"
+    plain = Segment3D.from_checkpoint(saved, Segment3DSettings.build({"device": "cpu"})).settings
+    assert (plain.masks, plain.tile_voxels) == ("voxels", 300_000)
     with pytest.raises(ConfigError, match=r"voxel_size_m = 0\.0005 m: must be 0 or at least 0\.001 m"):
         Segment3DSettings.build({"voxel_size_m": 0.0005})
     with pytest.raises(ConfigError, match=r"voxel_size_m = 0\.0"):
