@@ -71,23 +71,20 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, config: Any, models: Any) -> int:
-    import secrets
     import time
 
     from seg3d_core.learning.progress import Interruption
     from seg3d_core.relabel.targets import open_targets
     from seg3d_core.relabel.web.controller import RelabelController
-    from seg3d_core.relabel.web.gate import is_loopback
     from seg3d_core.relabel.web.server import RelabelServer
 
     controller = RelabelController(open_targets(options.scenes, options.to, print), models, config)
-    token = options.token or secrets.token_hex(16)
     try:
-        with RelabelServer(controller, options.host, options.port, token) as server, Interruption() as interruption:
-            address = f"http://{options.host}:{server.port}/"
-            print(
-                f"open {address if is_loopback(options.host) else f'{address}?token={token}'} ; Ctrl-C ends", flush=True
-            )
+        with (
+            RelabelServer(controller, options.host, options.port, options.token or "") as server,
+            Interruption() as interruption,
+        ):
+            print(f"open {server.address} ; Ctrl-C ends", flush=True)
             while not interruption.asked:
                 time.sleep(0.1)
     finally:

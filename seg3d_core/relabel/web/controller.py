@@ -11,6 +11,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from seg3d_core.browser.colouring import Colours
+from seg3d_core.browser.detail import Overview, overview
+from seg3d_core.browser.pointing import ScreenView, point_under
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.errors import InputError, PromptError, Seg3dError
 from seg3d_core.relabel.actions import (
@@ -33,10 +36,7 @@ from seg3d_core.relabel.actions import (
 from seg3d_core.relabel.models import Models
 from seg3d_core.relabel.session import RelabelSession
 from seg3d_core.relabel.settings import RelabelConfig
-from seg3d_core.relabel.web.colouring import Colours
-from seg3d_core.relabel.web.detail import Overview, overview
 from seg3d_core.relabel.web.frame_view import FrameViews
-from seg3d_core.relabel.web.pointing import ScreenView, point_under
 
 Meaning = Literal["on", "beside", "pick"]
 """What a click in the scene says: on the object, beside it, or which instance the next action is about."""

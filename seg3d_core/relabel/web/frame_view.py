@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
+from seg3d_core.browser.colouring import Colours, point_colours, true_colours
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.geometry.transforms import apply, invert
-from seg3d_core.relabel.web.colouring import Colours, point_colours, true_colours
 from seg3d_core.types import Cloud, RgbdFrame
 
 _TOLERANCE = 0.02

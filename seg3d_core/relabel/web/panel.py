@@ -27,7 +27,8 @@ _LISTED = 40
 _NO_FRAME = np.full((90, 120, 3), 200, np.uint8)
 
 _HELP = """\
-**click** on the object · **ctrl-click** beside it · **shift-click** pick an instance · **ctrl-shift-drag** a rectangle
+**click** on the object · **right click** or **ctrl-click** beside it · \
+**shift-click** pick an instance · **ctrl-shift-drag** a rectangle
 """
 
 
@@ -42,7 +43,6 @@ class Panel:
 
     def __init__(self, gui: Any, controller: RelabelController, do: Do) -> None:
         self._gui, self._controller, self._do = gui, controller, do
-        gui.configure_theme(show_logo=False, show_share_button=False)
         self._scenes = gui.add_dropdown("Scene", [scene.name for scene in controller.scenes])
         self._scenes.on_update(self._choose_scene)
         gui.add_markdown(_HELP)

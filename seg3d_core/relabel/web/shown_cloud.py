@@ -7,15 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int32, Int64, UInt8
 
+from seg3d_core.browser.colouring import Colours, point_colours, true_colours
+from seg3d_core.browser.detail import POINT_LOOK, POINT_SIZE, detail
 from seg3d_core.relabel.actions import Place
-from seg3d_core.relabel.web.colouring import Colours, point_colours, true_colours
 from seg3d_core.relabel.web.controller import OpenScene, RelabelController
-from seg3d_core.relabel.web.detail import detail
-
-_SIZE = 0.7
-"""Of a point, over the distance of neighbours: viser's size is about a radius, so that surfaces just close."""
-
-_LOOK = {"precision": "float32", "point_shape": "circle", "point_shading": "flat"}
 
 
 class ShownCloud:
@@ -50,7 +45,7 @@ class ShownCloud:
         """Another scene: all of its points are sent, grey."""
         for node in self._overview:
             node.handle.remove()
-        size_m = _SIZE * now.overview.spacing_m
+        size_m = POINT_SIZE * now.overview.spacing_m
         self._overview = [
             _Node(self._scene, f"/cloud/{number}", now, rows, size_m) for number, rows in enumerate(now.overview.pieces)
         ]
@@ -66,7 +61,9 @@ class ShownCloud:
                 self._detail.handle.remove()
             rows = None if focus is None else detail(controller.session.cloud.points, np.array(focus))
             self._detail = (
-                None if rows is None else _Node(self._scene, "/detail", now, rows, _SIZE / 2 * now.overview.spacing_m)
+                None
+                if rows is None
+                else _Node(self._scene, "/detail", now, rows, POINT_SIZE / 2 * now.overview.spacing_m)
             )
             self._focus = focus
         if self._detail is not None:
@@ -117,7 +114,7 @@ class _Node:
         points = now.session.cloud.points[rows]
         grey = np.full(points.shape, 128, np.uint8)
         self.rows = rows
-        self.handle = scene.add_point_cloud(name, points, grey, point_size=size_m, **_LOOK)
+        self.handle = scene.add_point_cloud(name, points, grey, point_size=size_m, **POINT_LOOK)
 
     def paint(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
         """Send the colours, where they are others than before."""

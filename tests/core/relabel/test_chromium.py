@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import chromium
 import numpy as np
 import pytest
 
+from seg3d_core.browser.page import screen_view
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.geometry.transforms import apply, invert
 from seg3d_core.relabel.settings import RelabelConfig
 from seg3d_core.relabel.web.controller import RelabelController
-from seg3d_core.relabel.web.server import RelabelServer, screen_view
+from seg3d_core.relabel.web.server import RelabelServer
 
 pytest.importorskip("viser", reason="viser is not installed")
-_spec = importlib.util.spec_from_file_location("chromium", Path(__file__).with_name("chromium.py"))
-chromium = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(chromium)
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium: apt-get install chromium")
 
@@ -46,15 +42,12 @@ class Window:
         self.page.call("Page.reload")
         self._connect(known)
 
-    def click(self, place, modifiers=""):
+    def click(self, place, modifiers="", button="left"):
         view = screen_view(self._client.camera)
         local = apply(invert(view.T_world_camera), np.array([place], np.float32))[0]
         across, down = (local[:2] / local[2] / view.tangents + 1) / 2
-        x, y, width, height = self.page.evaluate(
-            "(() => {const r = document.querySelector('canvas').getBoundingClientRect();"
-            "return [r.x, r.y, r.width, r.height]})()"
-        )
-        self.page.click(float(x + across * width), float(y + down * height), modifiers)
+        x, y, width, height = self.page.canvas()
+        self.page.click(float(x + across * width), float(y + down * height), modifiers, button)
 
     def _connect(self, known):
         clients = self._server._server.get_clients
@@ -92,6 +85,10 @@ def test_a_person_relabels_a_scene(browser, table, told_class, tmp_path):
         window.click(ON[FLAT])
         chromium.wait_for(lambda: controller.selected.sum() == sizes[TALL] + sizes[FLAT])
         window.click(ON[FLAT], "ctrl")
+        chromium.wait_for(lambda: controller.selected.sum() == sizes[TALL])
+        page.press("Z")
+        chromium.wait_for(lambda: controller.selected.sum() == sizes[TALL] + sizes[FLAT])
+        window.click(ON[FLAT], button="right")
         chromium.wait_for(lambda: controller.selected.sum() == sizes[TALL])
         window.reload()
         chromium.wait_for(lambda: f"new object: {sizes[TALL]} points" in page.text())

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
-import socket
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from seg3d_core import optional
 from seg3d_core.data.scenes import SceneFolder
-from seg3d_core.errors import ConfigError, InputError, PromptError
+from seg3d_core.errors import ConfigError
 from seg3d_core.geometry.transforms import apply, invert, to_quaternion
 from seg3d_core.relabel.settings import RelabelConfig
-from seg3d_core.relabel.web import detail as details
-from seg3d_core.relabel.web.colouring import PICKED, SELECTED, point_colours
 from seg3d_core.relabel.web.controller import RelabelController
-from seg3d_core.relabel.web.detail import detail, overview
 from seg3d_core.relabel.web.frame_view import FrameViews
-from seg3d_core.relabel.web.gate import Gate, is_loopback
-from seg3d_core.relabel.web.pointing import ScreenView, point_under
 from seg3d_core.relabel.web.server import RelabelServer, screen_view
 
 TABLE, TALL, FLAT, BALL = 1, 2, 3, 4
@@ -65,66 +56,6 @@ def controller(table, tmp_path, told_class):
     controller = RelabelController([scene], models, RelabelConfig.build({}))
     yield controller
     controller.close()
-
-
-def point_obviously(points, origin, direction, spacing_m):
-    """A slow version of ``point_under``."""
-    best = None
-    offsets = points.astype(np.float64) - origin
-    along = offsets @ direction
-    aside = np.linalg.norm(offsets - along[:, None] * direction, axis=1)
-    near = (along > 0) & (aside <= np.maximum(spacing_m, 0.006 * along))
-    if near.any():
-        front = near & (along <= along[near].min() + 0.03 + spacing_m)
-        best = points[front][aside[front].argmin()]
-    return best
-
-
-@given(seed=st.integers(0, 10_000))
-def test_the_point_under_the_cursor_is_on_the_nearest_surface(seed):
-    rng = np.random.default_rng(seed)
-    points = rng.uniform(-1, 1, (200, 3)).astype(np.float32)
-    origin, direction = np.array([0.0, 0, -3]), np.array([*rng.uniform(-0.3, 0.3, 2), 1.0])
-    direction /= np.linalg.norm(direction)
-    expected = point_obviously(points, origin, direction, 0.1)
-    if expected is None:
-        with pytest.raises(PromptError, match="no point under the cursor"):
-            point_under(points, origin, direction, 0.1)
-    else:
-        np.testing.assert_allclose(point_under(points, origin, 7 * direction, 0.1), expected, atol=1e-6)
-
-
-def test_rays_that_are_none_are_refused():
-    with pytest.raises(PromptError, match="is none"):
-        point_under(np.zeros((4, 3), np.float32), np.zeros(3), np.zeros(3), 0.1)
-
-
-def test_colours():
-    rgb = np.tile(np.float32(0.5), (4, 3))
-    ids = np.array([0, 1, 2, 2], np.int32)
-    true = point_colours(rgb, ids, np.array([1, 0, 0, 0], bool), (), "true")
-    assert true[1:].tolist() == [[128] * 3] * 3
-    np.testing.assert_allclose(true[0] / 255, 0.3 * 0.5 + 0.7 * SELECTED, atol=0.01)
-    shown = point_colours(rgb, ids, None, (2,), "instances")
-    assert shown[0].tolist() == [128] * 3
-    assert len({tuple(one) for one in shown.tolist()}) == 3
-    assert (shown[2] > shown[1]).any() and (shown[2] / 255 >= 0.6 * PICKED).all()
-
-
-def test_large_clouds_are_shown_in_pieces_and_whole_where_somebody_clicked(monkeypatch):
-    points = np.random.default_rng(0).uniform(0, 4, (20_000, 3)).astype(np.float32)
-    everything = overview(points)
-    assert everything.is_whole
-    assert np.sort(np.concatenate(everything.pieces)).tolist() == list(range(20_000))
-    assert max(np.ptp(points[rows], axis=0).max() for rows in everything.pieces) <= 4 / 24 + 1e-5
-    some = overview(points, 2000)
-    rows = np.concatenate(some.pieces)
-    assert not some.is_whole and 500 < len(rows) <= 2000 and len(set(rows.tolist())) == len(rows)
-    place = np.array([2.0, 2, 2])
-    near = np.linalg.norm(points - place, axis=1)
-    assert detail(points, place).tolist() == np.flatnonzero(near <= 1).tolist()
-    monkeypatch.setattr(details, "DETAIL_POINTS", 50)
-    assert near[detail(points, place)].max() == np.sort(near)[49]
 
 
 def test_masks_are_projected_into_frames(table):
@@ -228,9 +159,9 @@ def test_events_become_actions_and_browsers_see_what_came_of_them(controller, ta
         server.finish_events()
         assert "written: 3 instances" in controller.message
         # An event that fails altogether does not end the others.
-        logging.getLogger("seg3d_core.relabel.web.server").disabled = True
+        logging.getLogger("seg3d_core.browser.page").disabled = True
         server.do(lambda: 1 // 0)
-        logging.getLogger("seg3d_core.relabel.web.server").disabled = False
+        logging.getLogger("seg3d_core.browser.page").disabled = False
         press("Z")
     assert (SceneFolder.open(table[0].path).cloud().instance_id == 1).sum() == (things == TALL).sum()
 
@@ -261,90 +192,3 @@ def test_viser_is_asked_for_in_words(controller, monkeypatch):
         ConfigError, match="relabelling in a browser needs viser, which is not installed: python -m pip"
     ):
         RelabelServer(controller, "127.0.0.1", 0)
-
-
-@pytest.fixture(params=["0.0.0.0"])
-def gate(request):
-    """A gate before a server that answers everything with "inside"; its port."""
-    inner = socket.create_server(("127.0.0.1", 0))
-    gate = Gate(request.param, 0, TOKEN)
-    gate.start(inner.getsockname()[1])
-
-    def answer():
-        connection, _ = inner.accept()
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\ninside")
-        connection.close()
-
-    yield gate.port, answer
-    gate.stop()
-    inner.close()
-
-
-def get(port, path, **fields):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", path, headers=fields)
-    return connection
-
-
-def test_only_browsers_with_the_token_pass_the_gate(gate):
-    port, answer = gate
-    for path, fields in [
-        ("/", {}),
-        ("/?token=no", {}),
-        ("/", {"Cookie": "seg3d_token=no"}),
-        ("/?token=", {"Cookie": "\x01"}),
-    ]:
-        refused = get(port, path, **fields).getresponse()
-        assert (refused.status, refused.read()[:24]) == (403, b"This page needs a token:")
-    shown = get(port, f"/?token={TOKEN}").getresponse()
-    assert (shown.status, shown.getheader("Location")) == (303, "/")
-    cookie = shown.getheader("Set-Cookie").split(";")[0]
-    passing = get(port, "/", Cookie=f"other=1; {cookie}")
-    answer()
-    assert passing.getresponse().read() == b"inside"
-    # Somebody who says nothing, or goes away, keeps nobody else from passing.
-    socket.create_connection(("127.0.0.1", port)).close()
-    again = get(port, "/", Cookie=cookie)
-    answer()
-    assert again.getresponse().read() == b"inside"
-
-
-@pytest.mark.parametrize("gate", ["127.0.0.1"], indirect=True)
-def test_browsers_of_this_machine_pass_but_pages_of_other_sites_do_not(gate):
-    port, answer = gate
-    here = f"127.0.0.1:{port}"
-    for fields in [
-        {"Origin": "https://elsewhere.example"},
-        {"Origin": "null"},
-        {"Host": f"elsewhere.example:{port}"},
-        {"Host": f"elsewhere.example:{port}", "Origin": f"http://elsewhere.example:{port}"},
-    ]:
-        assert get(port, "/", **fields).getresponse().status == 403
-    for fields in [{}, {"Origin": f"http://{here}"}, {"Host": f"localhost:{port}"}]:
-        passing = get(port, "/", **fields)
-        answer()
-        assert passing.getresponse().read() == b"inside"
-
-
-def test_gates_need_a_good_token_and_a_free_port(gate):
-    for token in ("", "short", "0123456789abcde/"):
-        with pytest.raises(ConfigError, match=r"need a token of at least 16 letters and digits, the one given has \d+"):
-            Gate("0.0.0.0", 0, token)
-    with pytest.raises(InputError, match=f"cannot listen at 0.0.0.0:{gate[0]}: "):
-        Gate("0.0.0.0", gate[0], TOKEN).start(1)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("192.168.1.5", False), ("x", False)],
-)
-def test_what_is_reached_by_this_machine_only(host, expected):
-    assert is_loopback(host) == expected
-
-
-def test_a_place_in_the_window():
-    view = ScreenView(np.eye(4), (0.8, 0.5))
-    assert view.direction(0.5, 0.5) == (0, 0)
-    assert view.direction(1.0, 0.0) == (0.8, -0.5)
-    assert len(view.matrix) == 16

@@ -18,6 +18,12 @@ OVERVIEW_POINTS = 600_000
 DETAIL_POINTS = 150_000
 """Around the place that was clicked last, at most so many are shown besides."""
 
+POINT_SIZE = 0.7
+"""Of a point, over the distance of neighbours: viser's size is about a radius, so that surfaces just close."""
+
+POINT_LOOK = {"precision": "float32", "point_shape": "circle", "point_shading": "flat"}
+"""Of point clouds in viser's scene."""
+
 _PIECES = 24
 """The longest side of the cloud is so many pieces."""
 
@@ -39,14 +45,20 @@ class Overview:
     is_whole: bool
 
 
+def even_rows(points: Float32[np.ndarray, "N 3"], most: int) -> tuple[Int64[np.ndarray, " R"], float]:
+    """Rows of an even subset, all where they are few, and the distance (m) between neighbours of it."""
+    rows = thin(points, most).kept
+    return rows, closing_size_m(points[rows]) / 1.7
+
+
 def overview(points: Float32[np.ndarray, "N 3"], most: int = OVERVIEW_POINTS) -> Overview:
     """What is shown of a cloud; a piece is a cube of it."""
-    rows = thin(points, most).kept
+    rows, spacing_m = even_rows(points, most)
     shown = points[rows] - points.min(axis=0)
     cubes = voxelize(shown, max(float(shown.max(initial=0)) / _PIECES, 1e-3)).point_to_voxel
     order = np.argsort(cubes, kind="stable")
     borders = np.flatnonzero(np.diff(cubes[order])) + 1
-    return Overview(tuple(np.split(rows[order], borders)), closing_size_m(points[rows]) / 1.7, len(rows) == len(points))
+    return Overview(tuple(np.split(rows[order], borders)), spacing_m, len(rows) == len(points))
 
 
 def detail(points: Float32[np.ndarray, "N 3"], centre: Float64[np.ndarray, "3"]) -> Int64[np.ndarray, " D"]:

@@ -19,6 +19,7 @@ _OPTIONS = (
     "--remote-allow-origins=*", "--disable-dev-shm-usage", "--disable-renderer-backgrounding",
     "--disable-backgrounding-occluded-windows", "--disable-background-timer-throttling",
 )  # fmt: skip
+BUTTONS = {"left": 1, "right": 2}
 MODIFIERS = {"": 0, "ctrl": 2, "shift": 8, "ctrl+shift": 10}
 
 
@@ -70,15 +71,22 @@ class Page:
     def text(self) -> str:
         return str(self.evaluate("document.body.innerText"))
 
-    def mouse(self, kind: str, x: float, y: float, modifiers: str = "") -> None:
+    def mouse(self, kind: str, x: float, y: float, modifiers: str = "", button: str = "left") -> None:
         self.call(
-            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="none" if kind == "mouseMoved" else "left",
-            buttons=1, clickCount=1, modifiers=MODIFIERS[modifiers],
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="none" if kind == "mouseMoved" else button,
+            buttons=BUTTONS[button], clickCount=1, modifiers=MODIFIERS[modifiers],
         )  # fmt: skip
 
-    def click(self, x: float, y: float, modifiers: str = "") -> None:
+    def click(self, x: float, y: float, modifiers: str = "", button: str = "left") -> None:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.mouse(kind, x, y, modifiers)
+            self.mouse(kind, x, y, modifiers, button)
+
+    def canvas(self) -> list[float]:
+        """Left, top, width and height of the 3-D view, px."""
+        return self.evaluate(
+            "(() => {const r = document.querySelector('canvas').getBoundingClientRect();"
+            "return [r.x, r.y, r.width, r.height]})()"
+        )
 
     def press(self, key: str) -> None:
         code = f"Key{key}" if key.isalpha() and len(key) == 1 else f"Digit{key}" if key.isdigit() else key

@@ -62,6 +62,12 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="gate", daemon=True)
 
+    @property
+    def address(self) -> str:
+        """For a browser; with the token, where one is needed. The port is known after ``start``."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}/" + ("" if self._is_open else f"?token={self._token}")
+
     def start(self, target: int) -> None:
         """Listen, and hand on to the port ``target`` of this machine.
 
@@ -124,7 +130,7 @@ class Gate:
         if not self._is_open and self._is_token(shown):
             cookie = f"{_COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             return _response("303 See Other", "", f"Location: /\r\nSet-Cookie: {cookie}\r\n")
-        words = "This page needs a token: open the address that seg3d relabel printed."
+        words = "This page needs a token: open the address that was printed for it."
         return _response("403 Forbidden", words, _TEXT)
 
     def _is_token(self, shown: str) -> bool:

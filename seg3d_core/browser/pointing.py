@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from seg3d_core.browser.pointing_kernels import first_point_near_ray
 from seg3d_core.errors import PromptError
-from seg3d_core.relabel.actions import Matrix, Place
-from seg3d_core.relabel.web.pointing_kernels import first_point_near_ray
 
 _SLOPE = 0.006
 """About four pixels of a screen with 1000 rows and 75 degrees."""
@@ -31,8 +30,8 @@ class ScreenView:
     tangents: tuple[float, float]
 
     @property
-    def matrix(self) -> Matrix:
-        """Where the camera is, for a ``Lasso``."""
+    def matrix(self) -> tuple[float, ...]:
+        """``T_world_camera`` row by row."""
         return tuple(float(value) for value in self.T_world_camera.reshape(-1))
 
     def direction(self, across: float, down: float) -> tuple[float, float]:
@@ -45,7 +44,7 @@ def point_under(
     origin: Float64[np.ndarray, "3"],
     direction: Float64[np.ndarray, "3"],
     spacing_m: float,
-) -> Place:
+) -> tuple[float, float, float]:
     """The point of a cloud that a ray from the eye means, m.
 
     Args:
