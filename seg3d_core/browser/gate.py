@@ -111,6 +111,9 @@ class Gate:
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, ValueError):
             # Whoever went away, or said too much or too little, is not told.
             _LOGGER.debug("a connection ended early")
+        except asyncio.CancelledError:
+            # By ``stop``; asyncio would report a connection that ends so as failed.
+            _LOGGER.debug("a connection was ended")
         finally:
             writer.close()
 

@@ -51,7 +51,7 @@ class Page:
     def __init__(self, what: str, host: str, port: int, token: str = "") -> None:
         viser = import_optional("viser", what, "viser")
         self._gate = Gate(host, port, token or secrets.token_hex(16))
-        with contextlib.redirect_stdout(io.StringIO()):  # its banner names the inner address
+        with _silence():
             self.viser: Any = _local(viser)("127.0.0.1", 0, verbose=False)
         # Browsers that go away while they connect are nobody's mistake.
         logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
@@ -106,7 +106,8 @@ class Page:
             self._events.put(None)
             self._worker.join()
         self._gate.stop()
-        self.viser.stop()
+        with _silence():
+            self.viser.stop()
 
     def _work(self) -> None:
         """Events, one after another, and what they changed."""
@@ -123,6 +124,11 @@ class Page:
                 _LOGGER.exception("an event of the browser failed")
             finally:
                 self._events.task_done()
+
+
+def _silence() -> contextlib.AbstractContextManager[object]:
+    """Viser prints the inner address when it begins, and that it ends."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _local(viser: Any) -> Any:

@@ -63,12 +63,21 @@ def instances_from_message(msg: PointCloud2) -> Instances:
     Raises:
         InputError: the message is no cloud that can be read, or has no instance ids.
     """
-    cloud, layout = cloud_from_message(msg), read_layout(msg)
-    ids = _column(layout, cloud, "instance_id")
+    cloud, ids = point_ids_from_message(msg)
     present, first = np.unique(ids, return_index=True)
     named = present > 0
     masks = ids[None, :] == present[named][:, None]
-    return Instances(cloud, masks, _scores(layout, cloud)[first[named]], present[named])
+    return Instances(cloud, masks, _scores(read_layout(msg), cloud)[first[named]], present[named])
+
+
+def point_ids_from_message(msg: PointCloud2) -> tuple[Cloud, Int32[np.ndarray, " N"]]:
+    """A result's cloud, and the instance id of each of its points, 0 = none.
+
+    Raises:
+        InputError: the message is no cloud that can be read, or has no instance ids.
+    """
+    cloud = cloud_from_message(msg)
+    return cloud, _column(read_layout(msg), cloud, "instance_id")
 
 
 def _column(layout: CloudLayout, cloud: Cloud, name: str) -> Int32[np.ndarray, " N"]:
