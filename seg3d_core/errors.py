@@ -26,3 +26,7 @@ class InputError(Seg3dError):
 
 class PromptError(InputError):
     """A click or goal does not refer to anything in the cloud."""
+
+
+class DisagreementError(Seg3dError):
+    """Two ways to compute the same have other results than rounding explains: one of them is wrong."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from seg3d_core.benchmark.by_turns import Comparison
 from seg3d_core.benchmark.measured import Measured
 from seg3d_core.data.atomic import atomic_path
 
@@ -27,7 +28,7 @@ def heading(measurement: Measured) -> str:
     )
 
 
-def write_json(path: Path, measurements: Sequence[Measured]) -> None:
+def write_json(path: Path, measurements: Sequence[Measured | Comparison]) -> None:
     """All figures, for programs."""
     rows = [row.figures() for row in measurements]
     with atomic_path(path) as partial:

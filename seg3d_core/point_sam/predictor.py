@@ -94,6 +94,11 @@ class PointSam:
         return cls(network, settings)
 
     @property
+    def network(self) -> PointSamNetwork:
+        """On its device and in its precision."""
+        return self._network
+
+    @property
     def config(self) -> PointSamConfig:
         """Widths and depths of the network."""
         return self._network.config

@@ -6,30 +6,16 @@ Without ``--bench`` every benchmark runs once and asserts only that it works, so
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from seg3d_core.benchmark.by_turns import Comparison, by_turns, table
 from seg3d_core.geometry.voxels import voxelize
 
 VOXEL_SIZE_M = 0.02
-
-
-@dataclass(frozen=True)
-class Comparison:
-    name: str
-    ours_ms: float
-    peer: str
-    peer_ms: float
-    bound: str
-
-    @property
-    def ratio(self) -> float:
-        return self.peer_ms / self.ours_ms
 
 
 _RESULTS: list[Comparison] = []
@@ -39,12 +25,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not config.getoption("--bench") or not _RESULTS:
         return
     terminalreporter.section("benchmarks (median, alternating runs)")
-    terminalreporter.write_line("| what | ours ms | peer | peer ms | peer / ours | bound |")
-    terminalreporter.write_line("|---|---|---|---|---|---|")
-    for row in _RESULTS:
-        terminalreporter.write_line(
-            f"| {row.name} | {row.ours_ms:.2f} | {row.peer} | {row.peer_ms:.2f} | {row.ratio:.2f} | {row.bound} |"
-        )
+    for line in table(_RESULTS).splitlines():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture
@@ -70,13 +52,8 @@ def compare(request: pytest.FixtureRequest) -> Callable[..., None]:
         ours(), peer()
         if not measuring:
             return
-        times: dict[Callable[[], object], list[float]] = {ours: [], peer: []}
-        for _ in range(rounds):
-            for function, spent in times.items():
-                start = clock()
-                function()
-                spent.append((clock() - start) * 1e3)
-        result = Comparison(name, statistics.median(times[ours]), peer_name, statistics.median(times[peer]), bound)
+        ours_ms, peer_ms = by_turns(ours, peer, rounds, clock)
+        result = Comparison(name, ours_ms, peer_name, peer_ms, bound)
         _RESULTS.append(result)
         if at_least is not None:
             assert result.ratio >= at_least, f"{name}: {result.ratio:.2f} x {peer_name}, wanted at least {at_least}"

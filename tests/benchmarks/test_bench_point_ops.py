@@ -9,6 +9,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the point operations need PyTorch")
 
+from seg3d_core.benchmark.plain_points import (  # noqa: E402
+    NEAREST_WITHIN,
+    farthest_plainly,
+    groups_pair,
+    nearest_plainly,
+)
 from seg3d_core.point_ops.interpolation import interpolate, three_nearest  # noqa: E402
 from seg3d_core.point_ops.neighbours import nearest  # noqa: E402
 from seg3d_core.point_ops.sampling import farthest_points  # noqa: E402
@@ -40,28 +46,14 @@ def points(request: pytest.FixtureRequest) -> torch.Tensor:
     return torch.from_numpy((points + random.normal(scale=0.001, size=points.shape)).astype(np.float32))
 
 
-def farthest_in_torch(points: torch.Tensor, count: int) -> torch.Tensor:
-    squared = torch.full((len(points),), torch.inf)
-    chosen = torch.zeros(count, dtype=torch.int64)
-    for i in range(1, count):
-        squared = torch.minimum(squared, ((points - points[chosen[i - 1]]) ** 2).sum(-1))
-        chosen[i] = squared.argmax()
-    return chosen
-
-
-def nearest_in_torch(points: torch.Tensor, queries: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    found = [torch.cdist(asked, points).topk(k, largest=False) for asked in queries.split(64)]
-    return torch.cat([rows.indices for rows in found]), torch.cat([rows.values for rows in found])
-
-
 @SIZES
 def test_farthest_points(points: torch.Tensor, patches: int, compare: Callable[..., None]) -> None:
-    assert torch.equal(farthest_points(points, patches), farthest_in_torch(points, patches))
+    assert torch.equal(farthest_points(points, patches), farthest_plainly(points, patches))
     compare(
         f"farthest points, {patches} of {len(points)}",
         lambda: farthest_points(points, patches),
         "loop in PyTorch",
-        lambda: farthest_in_torch(points, patches),
+        lambda: farthest_plainly(points, patches),
         at_least=10,
         rounds=5,
     )
@@ -84,15 +76,14 @@ def test_farthest_points_against_fpsample(points: torch.Tensor, patches: int, co
 @pytest.mark.parametrize(("k", "at_least"), [(64, 5), (256, 4)])
 def test_nearest(points: torch.Tensor, patches: int, k: int, at_least: float, compare: Callable[..., None]) -> None:
     centres = points[farthest_points(points, patches)]
-    # In metres the matrix form of cdist errs by 2 mm and more.
     torch.testing.assert_close(
-        nearest(points, centres, k)[1], nearest_in_torch(points, centres, k)[1], atol=5e-3, rtol=0
+        nearest(points, centres, k)[1], nearest_plainly(points, centres, k)[1], atol=NEAREST_WITHIN, rtol=0
     )
     compare(
         f"{k} nearest of {len(points)}, {len(centres)} queries",
         lambda: nearest(points, centres, k),
         "cdist, topk",
-        lambda: nearest_in_torch(points, centres, k),
+        lambda: nearest_plainly(points, centres, k),
         at_least=at_least,
         rounds=5,
     )
@@ -100,14 +91,13 @@ def test_nearest(points: torch.Tensor, patches: int, k: int, at_least: float, co
 
 @SIZES
 def test_groups(points: torch.Tensor, patches: int, compare: Callable[..., None]) -> None:
-    def straightforward() -> object:
-        return nearest_in_torch(points, points[farthest_in_torch(points, patches)], 64)
-
+    pair = groups_pair(points, patches, 64)
+    pair.agree()
     compare(
-        f"{patches} groups of 64 of {len(points)}",
-        lambda: nearest(points, points[farthest_points(points, patches)], 64),
-        "loop, cdist, topk",
-        straightforward,
+        pair.name,
+        pair.ours,
+        pair.peer,
+        pair.theirs,
         at_least=10 if patches < 1000 else 20,
         rounds=3,
     )
@@ -120,7 +110,7 @@ def test_three_nearest(points: torch.Tensor, patches: int, compare: Callable[...
         f"three nearest of {len(centres)}, {len(points)} queries",
         lambda: three_nearest(points, centres),
         "cdist, topk",
-        lambda: nearest_in_torch(centres, points, 3),
+        lambda: nearest_plainly(centres, points, 3),
         at_least=1.5,
         rounds=3,
     )

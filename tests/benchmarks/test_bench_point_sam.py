@@ -10,11 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="Point-SAM needs PyTorch")
 
-from eager_point_sam import EagerPointSam  # noqa: E402
-
+from seg3d_core.benchmark.by_turns import Pair  # noqa: E402
 from seg3d_core.benchmark.point_sam_flops import Operations  # noqa: E402
-from seg3d_core.point_sam.model import EncodedCloud, PointSamNetwork  # noqa: E402
-from seg3d_core.point_sam.patches import gather_members  # noqa: E402
+from seg3d_core.benchmark.point_sam_pairs import NetworkPairs  # noqa: E402
+from seg3d_core.point_sam.model import PointSamNetwork  # noqa: E402
 from seg3d_core.point_sam_config import POINT_SAM_PRESETS  # noqa: E402
 
 SIZES = {"large": (10_000, 512, 64), "nano": (10_000, 512, 64)}
@@ -49,30 +48,17 @@ class Case:
     def __init__(self, preset: str, full_size: bool) -> None:
         torch.manual_seed(0)
         self.name = preset if full_size else "nano"
-        self.points, self.patches, self.size = SIZES[preset] if full_size else (600, 24, 16)
+        points, patches, size = SIZES[preset] if full_size else (600, 24, 16)
         self.rounds = ROUNDS[self.name]
-        self.network = PointSamNetwork(POINT_SAM_PRESETS[self.name]).eval()
-        self.eager = EagerPointSam(self.network)
-        self.gflop = Operations(self.network.config, self.points, self.patches, self.size).stages()
         random = np.random.default_rng(0)
-        directions = random.normal(size=(self.points, 3))
+        directions = random.normal(size=(points, 3))
         xyz = directions / np.abs(directions).max(axis=1, keepdims=True) * 0.5
-        self.xyz = torch.from_numpy((xyz + random.normal(scale=1e-3, size=xyz.shape)).astype(np.float32))
-        self.rgb = torch.from_numpy(random.uniform(-1, 1, xyz.shape).astype(np.float32))
-        self.clicks, self.labels = self.xyz[[0, 5]], torch.tensor([True, False])
-        self.mask = torch.from_numpy(random.normal(scale=3, size=self.points).astype(np.float32))
-
-    def encode(self) -> EncodedCloud:
-        return self.network.encode(self.xyz[None], self.rgb[None], self.patches, self.size)
-
-    def click(self, encoded: EncodedCloud, count: int, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        clicks, labels = self.clicks[None, None, :count], self.labels[None, None, :count]
-        found = self.network.decode(encoded, clicks, labels, None if mask is None else mask[None, None])
-        return found.mask_logits[0, 0], found.iou_predictions[0, 0]
-
-    def click_eagerly(self, count: int, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        given = (self.xyz, self.rgb, self.patches, self.size, self.clicks[:count], self.labels[:count], mask)
-        return self.eager.click(*given)
+        xyz = torch.from_numpy((xyz + random.normal(scale=1e-3, size=xyz.shape)).astype(np.float32))
+        rgb = torch.from_numpy(random.uniform(-1, 1, (points, 3)).astype(np.float32))
+        network = PointSamNetwork(POINT_SAM_PRESETS[self.name]).eval()
+        self.gflop = Operations(network.config, points, patches, size).stages()
+        self.mask = torch.from_numpy(random.normal(scale=3, size=points).astype(np.float32))
+        self.pairs = NetworkPairs(network, xyz, rgb, patches, size, rows=(0, 5))
 
 
 _CASES: dict[tuple[str, bool], Case] = {}
@@ -89,19 +75,27 @@ def case(request: pytest.FixtureRequest) -> Case:
     return _CASES[key]
 
 
-def test_encoder(case: Case, threads: int, clock: Callable[[], float], compare: Callable[..., None]) -> None:
-    """Patch PointNet and transformer, groups given."""
-    groups = case.encode().groups
-    features = torch.cat([groups.offsets, gather_members(case.rgb[None], groups.member_rows)], dim=-1)
-    torch.testing.assert_close(
-        case.network.pc_encoder(groups, case.rgb[None]), case.eager.encoder(groups.centres, features), atol=1e-4, rtol=0
-    )
+@pytest.mark.parametrize(
+    ("pair_of", "at_least"),
+    [(NetworkPairs.encoder, ENCODER_AT_LEAST), (NetworkPairs.encoding, WHOLE_AT_LEAST)],
+    ids=["patches_given", "whole"],
+)
+def test_encoder(
+    pair_of: Callable[[NetworkPairs], Pair],
+    at_least: dict[str, float],
+    case: Case,
+    threads: int,
+    clock: Callable[[], float],
+    compare: Callable[..., None],
+) -> None:
+    pair = pair_of(case.pairs)
+    pair.agree()
     compare(
-        f"{case.name}: encoder, {case.patches} patches of {case.size}, {threads} threads",
-        lambda: case.network.pc_encoder(groups, case.rgb[None]),
-        "eager modules",
-        lambda: case.eager.encoder(groups.centres, features),
-        at_least=ENCODER_AT_LEAST[case.name],
+        f"{case.name}: {pair.name}, {threads} threads",
+        pair.ours,
+        pair.peer,
+        pair.theirs,
+        at_least=at_least[case.name],
         bound=f"{case.gflop['patches'] + case.gflop['transformer']:.1f} GFLOP",
         rounds=case.rounds,
         clock=clock,
@@ -110,7 +104,7 @@ def test_encoder(case: Case, threads: int, clock: Callable[[], float], compare: 
 
 def test_mask_encoder(case: Case, threads: int, clock: Callable[[], float], compare: Callable[..., None]) -> None:
     """What a mask prompt says about each patch."""
-    encoded, encoder = case.encode(), case.network.mask_encoder
+    encoded, encoder = case.pairs.encode(), case.pairs.network.mask_encoder
     mask = case.mask[None, None]
 
     def ours() -> torch.Tensor:
@@ -118,7 +112,7 @@ def test_mask_encoder(case: Case, threads: int, clock: Callable[[], float], comp
 
     def eagerly() -> torch.Tensor:
         logits = encoded.groups.members(mask)[:, 0, ..., None]
-        return case.eager.mask_encoder(torch.cat([encoded.groups.offsets, logits], dim=-1))
+        return case.pairs.plain.mask_encoder(torch.cat([encoded.groups.offsets, logits], dim=-1))
 
     torch.testing.assert_close(ours(), eagerly(), atol=1e-4, rtol=0)
     compare(
@@ -131,42 +125,20 @@ def test_mask_encoder(case: Case, threads: int, clock: Callable[[], float], comp
     )
 
 
-@pytest.mark.parametrize(("count", "at_least"), [(1, 2), (2, 4)], ids=["first_click", "second_click"])
+@pytest.mark.parametrize(("later", "at_least"), [(False, 2), (True, 4)], ids=["first_click", "second_click"])
 def test_click(
-    case: Case, count: int, at_least: float, threads: int, clock: Callable[[], float], compare: Callable[..., None]
+    case: Case, later: bool, at_least: float, threads: int, clock: Callable[[], float], compare: Callable[..., None]
 ) -> None:
     """On an encoded cloud against encoding it again: the first click, and later ones with the mask before."""
-    encoded, mask = case.encode(), None if count == 1 else case.mask
-    for ours, theirs in zip(case.click(encoded, count, mask), case.click_eagerly(count, mask), strict=True):
-        # The matrix form of cdist errs by 3e-4 where a point is a centre, and logits there by ten times as much.
-        torch.testing.assert_close(ours, theirs, atol=1e-2, rtol=1e-3)
+    pair = case.pairs.later_click(case.mask) if later else case.pairs.first_click()
+    pair.agree()
     compare(
-        f"{case.name}: click {count}, {case.points} points, {threads} threads",
-        lambda: case.click(encoded, count, mask),
-        "encoding again",
-        lambda: case.click_eagerly(count, mask),
+        f"{case.name}: {pair.name}, {threads} threads",
+        pair.ours,
+        pair.peer,
+        pair.theirs,
         at_least=at_least,
-        bound=f"{case.gflop['click' if mask is None else 'click with mask']:.1f} GFLOP",
-        rounds=case.rounds,
-        clock=clock,
-    )
-
-
-def test_whole_encoding(case: Case, threads: int, clock: Callable[[], float], compare: Callable[..., None]) -> None:
-    """Groups included: all that happens when a cloud arrives."""
-
-    def eagerly() -> torch.Tensor:
-        centres, _, features = case.eager.group(case.xyz, case.rgb, case.patches, case.size)
-        return case.eager.encoder(centres[None], features[None])
-
-    torch.testing.assert_close(case.encode().embeddings, eagerly(), atol=1e-4, rtol=0)
-    compare(
-        f"{case.name}: encoding, {case.points} points, {threads} threads",
-        case.encode,
-        "eager modules",
-        eagerly,
-        at_least=WHOLE_AT_LEAST[case.name],
-        bound=f"{case.gflop['patches'] + case.gflop['transformer']:.1f} GFLOP",
+        bound=f"{case.gflop['click with mask' if later else 'click']:.1f} GFLOP",
         rounds=case.rounds,
         clock=clock,
     )

@@ -54,7 +54,19 @@ def test_clouds_have_the_points_asked_for(points: int) -> None:
 
 def test_the_command_leaves_table_figures_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures, picture = tmp_path / "bench.json", tmp_path / "bench.png"
-    arguments = ["bench", "point-sam", "--model", "nano", "--points", "700", "--threads", "1", "--repeats", "1"]
+    arguments = [
+        "bench",
+        "point-sam",
+        "--model",
+        "nano",
+        "--points",
+        "700",
+        "--threads",
+        "1",
+        "--repeats",
+        "1",
+        "--no-peers",
+    ]
     settings = ["--set", "point_sam.patches=30", "--set", "point_sam.patch_size=20", "--set", "point_sam.device=cpu"]
     assert main([*arguments, *settings, "--json", str(figures), "--plot", str(picture)]) == 0
     (row,) = json.loads(figures.read_text())
