@@ -158,6 +158,13 @@ class PerceptionNode(ManagedNode[ConfigT]):
         self._worker.call(function)
         return True
 
+    def run_between(self, function: Callable[[], None]) -> bool:
+        """As ``run_soon``, but while the node is not active here and now; False while it is not configured."""
+        worker = self._worker
+        if worker is not None:
+            worker.call(function)
+        return worker is not None
+
     def use(self, item: Stamped) -> None:
         """Process one input, timed and counted; on the worker thread."""
         with self.health.stage("total"):

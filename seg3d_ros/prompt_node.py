@@ -16,6 +16,7 @@ from seg3d_core.interaction.model import PromptModel
 from seg3d_core.interaction.pinned import PinnedObjects
 from seg3d_core.interaction.session import ObjectSession
 from seg3d_core.prompting import make_prompt_model
+from seg3d_core.segmenter import free_unused_memory
 from seg3d_ros.cloud_input import CloudMessage, cloud_input, practice_cloud, vertical
 from seg3d_ros.conversions.pinned import pinned_to_message
 from seg3d_ros.conversions.stamps import stamp_ns
@@ -28,6 +29,7 @@ from seg3d_ros.prompt_markers import PromptMarkers
 from seg3d_ros.prompt_outputs import PromptOutputs, mask_message, prompt_cloud_message
 from seg3d_ros.prompt_services import WorkerServices
 from seg3d_ros.prompt_view import PromptView, describe
+from seg3d_ros.reloading import ModelReloads
 from seg3d_ros.rgbd_input import RgbdMessages
 from seg3d_ros.running import run
 from seg3d_ros.settings import PromptNodeConfig
@@ -60,19 +62,20 @@ class PromptNode(PerceptionNode[PromptNodeConfig]):
         WorkerServices(
             self, self.run_soon, self.health.refused, {name: self._shown(name, act) for name, act in actions.items()}
         )
+        self._reloads = ModelReloads(self, self._prepare, self._switch)
         self.health.gauge("last_prompt", lambda: self._last_prompt)
         self.health.gauge("accepted", lambda: len(self._told))
 
     def build(self) -> None:
         """Load the model, and run everything once so that the first click is not slow."""
-        self._model = make_prompt_model(self.config.prompt_model)
-        with self.health.stage("warm_up"):
-            self._warm_up(self._model)
+        self._reloads.begin(self.config)
+        self._model = self._prepare(self.config)
         self._session = ObjectSession(self._model, self.config.interaction)
         self._outputs = PromptOutputs(self, vertical(self.config))
 
     def free(self) -> None:
         """Give back the model, the outputs, and what was accepted: save it before."""
+        self._reloads.end()
         if self._outputs is not None:
             self._outputs.destroy()
         self._session = self._model = self._outputs = self._used = None
@@ -132,6 +135,7 @@ class PromptNode(PerceptionNode[PromptNodeConfig]):
     def look_around(self) -> None:
         """See ``PerceptionNode``."""
         self._results.check()
+        self._reloads.watch()
 
     def _hear_cloud(self, message: PointCloud2) -> None:
         self.receive(CloudMessage(stamp_ns(message.header.stamp), message))
@@ -218,10 +222,23 @@ class PromptNode(PerceptionNode[PromptNodeConfig]):
         frame_id = accepted.frame_id if accepted.frame_id is not None else cloud.frame_id if cloud else ""
         self._outputs.tell(PinnedObjects.of(accepted, frame_id, max(stamps)))
 
-    def _warm_up(self, model: PromptModel) -> None:
+    def _prepare(self, config: PromptNodeConfig) -> PromptModel:
+        """The model that the settings name, warmed up."""
+        model = make_prompt_model(config.prompt_model)
+        with self.health.stage("warm_up"):
+            self._warm_up(model, config)
+        return model
+
+    def _switch(self, model: PromptModel) -> None:
+        """Ask another model from the next prompt on. What is selected and what is accepted stays."""
+        self._session.use_model(model)
+        self._model = model
+        free_unused_memory()  # of the model before
+
+    def _warm_up(self, model: PromptModel, config: PromptNodeConfig) -> None:
         """Run all that a prompt runs through once: compiled code is loaded or made here, not on the first click."""
-        cloud = practice_cloud(self.config, self.get_logger())
-        session = ObjectSession(model, self.config.interaction)
+        cloud = practice_cloud(config, self.get_logger())
+        session = ObjectSession(model, config.interaction)
         session.set_cloud(cloud)
         session.click(cloud.points[0])
         session.select_mask(np.arange(len(cloud)) < len(cloud) // 2)

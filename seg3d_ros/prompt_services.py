@@ -48,6 +48,7 @@ class WorkerServices:
         refused: told about everything that was asked for and cannot be done.
         actions: what each service does, on the worker thread, and says then. Raises ``Seg3dError`` to refuse.
         waits_for: what keeps the worker busy when an answer takes long.
+        limit_s: an answer is given after this at the latest; by default after ``ANSWER_LIMIT_S``.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class WorkerServices:
         refused: Callable[[str], None],
         actions: dict[str, Callable[[], str]],
         waits_for: str = "the cloud being encoded",
+        limit_s: float | None = None,
     ) -> None:
         self._node = node
-        self._waits_for = waits_for
+        self._waits_for, self._limit_s = waits_for, limit_s
         self._run_soon = run_soon
         self._refused = refused
         self._asked: list[_Asked] = []
@@ -68,6 +70,10 @@ class WorkerServices:
         for name, act in actions.items():
             node.create_service(Trigger, f"~/{name}", self._service(name, act), callback_group=group)
         node.create_timer(LOOK_PERIOD_S, self._give_up, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def _patience_s(self) -> float:
+        return ANSWER_LIMIT_S if self._limit_s is None else self._limit_s
 
     def _service(self, name: str, act: Callable[[], str]) -> Callable[..., object]:
         async def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -83,7 +89,7 @@ class WorkerServices:
         future.add_done_callback(lambda _done: None)
         if not self._run_soon(lambda: self._run(name, act, future)):
             return Answer(False, "the node is not active")
-        self._asked.append(_Asked(future, time.monotonic() + ANSWER_LIMIT_S))
+        self._asked.append(_Asked(future, time.monotonic() + self._patience_s))
         answer: Answer = await future
         return answer
 
@@ -104,5 +110,5 @@ class WorkerServices:
         self._asked = [asked for asked in self._asked if not asked.answer.done() and asked not in late]
         for asked in late:
             asked.answer.set_result(
-                Answer(False, f"not done yet after {ANSWER_LIMIT_S:g} s: it waits for {self._waits_for}")
+                Answer(False, f"not done yet after {self._patience_s:g} s: it waits for {self._waits_for}")
             )

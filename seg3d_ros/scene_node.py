@@ -9,6 +9,7 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 
+from seg3d_core.config import SegmentConfig
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.backprojection import backproject
 from seg3d_core.interaction.pinned import PinnedObjects
@@ -22,6 +23,7 @@ from seg3d_ros.conversions.stamps import stamp_ns
 from seg3d_ros.health import Health
 from seg3d_ros.markers import InstanceMarkers
 from seg3d_ros.perception_node import PerceptionNode
+from seg3d_ros.reloading import ModelReloads
 from seg3d_ros.rgbd_input import RgbdMessages, frame_from
 from seg3d_ros.running import run
 from seg3d_ros.scene_outputs import Scene, SceneOutputs, scene_makers
@@ -41,23 +43,24 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         """The last result, without what is pinned."""
         self._pinned: PinnedObjects | None = None
         self.create_service(Trigger, "~/segment_now", self._segment_now)
+        self._reloads = ModelReloads(self, self._prepare, self._switch)
 
     def build(self) -> None:
         """Make the model and the outputs, and run everything once so that the first input is not slow."""
         config = self.config
-        self._segmenter = self.make_segmenter()
+        self._reloads.begin(config)
+        self._segmenter = self._prepare(config)
         self._tracker = IdTracker(config.tracking)
-        with self.health.stage("warm_up"):
-            self._warm_up()
         free_unused_memory()  # of this thread; inputs are segmented on another
         self._outputs = SceneOutputs(self, config.input == "rgbd", vertical(config))
 
-    def make_segmenter(self) -> Segmenter:
+    def make_segmenter(self, config: SegmentConfig) -> Segmenter:
         """The model that the settings name."""
-        return make_segmenter(self.config.segment)
+        return make_segmenter(config)
 
     def free(self) -> None:
         """Give back the model and the outputs."""
+        self._reloads.end()
         if self._outputs is not None:
             self._outputs.destroy()
         self._segmenter = self._tracker = self._outputs = self._scene = self._pinned = None
@@ -103,8 +106,12 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
 
     def reconfigured(self) -> None:
         """Segment with the new settings from the next input on; those of a network need another configure."""
-        if self.config.model == "graph":
-            self._segmenter = self.make_segmenter()
+        if self._reloads.loaded == "graph":
+            self._segmenter = self.make_segmenter(self.config.segment.model_copy(update={"model": "graph"}))
+
+    def look_around(self) -> None:
+        """See ``PerceptionNode``."""
+        self._reloads.watch()
 
     def _hear_cloud(self, message: PointCloud2) -> None:
         self.receive(CloudMessage(stamp_ns(message.header.stamp), message))
@@ -132,9 +139,20 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         self.health.warning("accepted", None)
         return scene
 
-    def _warm_up(self) -> None:
+    def _prepare(self, config: SceneNodeConfig) -> Segmenter:
+        """The model that the settings name, warmed up."""
+        segmenter = self.make_segmenter(config.segment)
+        with self.health.stage("warm_up"):
+            self._warm_up(segmenter, config)
+        return segmenter
+
+    def _switch(self, segmenter: Segmenter) -> None:
+        """Segment with another model from the next input on. The tracker stays: objects keep their ids."""
+        self._segmenter = segmenter
+        free_unused_memory()  # of the model before
+
+    def _warm_up(self, segmenter: Segmenter, config: SceneNodeConfig) -> None:
         """Run all that an input runs through once: compiled code is loaded or made here, not on the first input."""
-        config = self.config
         scratch = Health(lambda: 0, self.get_logger())
         frame = frame_from(practice_messages(config.min_depth_m, config.max_depth_m), config, None, scratch)
         seen = backproject(frame, config.min_depth_m, config.max_depth_m)
@@ -142,8 +160,8 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
         plain = cloud_from_message(cloud_to_message(seen))
         normals = np.tile(np.float32([0, 0, -1]), (len(plain), 1))
         for cloud in (plain, replace(plain, rgb=None), replace(plain, normals=normals)):
-            self._segmenter.segment(cloud)
-        found = IdTracker(config.tracking).update(self._segmenter.segment(seen))
+            segmenter.segment(cloud)
+        found = IdTracker(config.tracking).update(segmenter.segment(seen))
         scene = Scene(found, CameraImage(*frame.depth_m.shape, frame.frame_id))
         for _, _, make in scene_makers(True, vertical(config), InstanceMarkers()):
             make(scene)

@@ -127,10 +127,24 @@ class CloudInputConfig(NodeConfig):
         return self
 
 
-class SceneNodeConfig(CloudInputConfig):
+class ModelNodeConfig(CloudInputConfig):
+    """Of nodes with a model that another one can take the place of while they run."""
+
+    model: str
+    watch_model_s: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="Look so often (s) whether the parameter model or its file have changed, and load it then, as "
+        "~/reload_model does; 0: only when that is called.",
+        json_schema_extra=DYNAMIC,
+    )
+
+
+class SceneNodeConfig(ModelNodeConfig):
     """scene_node: finds the instances of every cloud or RGB-D frame it is given."""
 
-    model: Model = "graph"
+    model: Model = Field("graph", json_schema_extra=DYNAMIC)
     graph: GraphConfig = Field(GraphConfig(), json_schema_extra=DYNAMIC)
     segment3d: Segment3DSettings = Segment3DSettings.build({})
     point_sam_proposals: PointSamProposalsConfig = PointSamProposalsConfig.build({})
@@ -150,10 +164,10 @@ class SceneNodeConfig(CloudInputConfig):
         return SegmentConfig.build({name: getattr(self, name) for name in groups})
 
 
-class PromptNodeConfig(CloudInputConfig):
+class PromptNodeConfig(ModelNodeConfig):
     """prompt_node: the object that is clicked on, in the newest cloud or RGB-D frame."""
 
-    model: PromptModelName = "nano"
+    model: PromptModelName = Field("nano", json_schema_extra=DYNAMIC)
     click_tolerance_s: float = Field(
         1.0,
         ge=0,

@@ -72,6 +72,18 @@ _COMMON = (
     ),
 )
 
+_RELOAD = tuple(
+    Endpoint(
+        node,
+        "serves",
+        "~/reload_model",
+        "std_srvs/Trigger",
+        "Load what the parameter `model` names now, also the same file with other contents, beside the model in use, "
+        f"and switch between two inputs; {kept}. Whatever goes wrong leaves the model before in use.",
+    )
+    for node, kept in (("scene_node", "ids stay"), ("prompt_node", "what is selected and accepted stays"))
+)
+
 _PROMPTS = (
     Endpoint(
         "prompt_node",
@@ -270,6 +282,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "The fused surface so far: x, y, z, rgb, normals toward the camera.",
     ),
     *_PROMPTS,
+    *_RELOAD,
     *_COMMON,
     *_RECORDER,
     Endpoint("source_node", "publishes", "rgb/image_rect_color", "sensor_msgs/Image", "Colour, rgb8."),

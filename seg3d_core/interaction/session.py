@@ -92,6 +92,16 @@ class ObjectSession:
             return
         self._take(cloud)
 
+    def use_model(self, model: PromptModel) -> None:
+        """Ask another model from now on, about the same cloud; everything that was selected stays as it is.
+
+        Raises:
+            InputError: it refuses the cloud; the model before is asked on.
+        """
+        if self._cloud is not None:
+            model.set_cloud(self._cloud)
+        self._model = model
+
     def click(self, point_m: Float[np.ndarray, "3"], is_foreground: bool = True) -> Selection:
         """One more click: on the object, or beside it. The chosen candidate is what it corrects.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from seg3d_core.config import SegmentConfig
 from seg3d_core.segmenter import Segmenter
 from seg3d_core.types import Cloud, Instances
 from seg3d_ros.running import run
@@ -25,8 +26,8 @@ class Slow:
 class SlowSceneNode(SceneNode):
     """Real but for the time it takes."""
 
-    def make_segmenter(self) -> Segmenter:
-        return Slow(super().make_segmenter(), 0.5)
+    def make_segmenter(self, config: SegmentConfig) -> Segmenter:
+        return Slow(super().make_segmenter(config), 0.5)
 
 
 if __name__ == "__main__":
