@@ -92,7 +92,7 @@ setup(
         "label": ["segment-anything>=1.0", "torchvision>=0.21", "scikit-image>=0.22"],
         # Labelling on many machines.
         "ray": ["ray[data]>=2.40"],
-        # Relabelling in a browser.
+        # Relabelling and the live viewer in a browser.
         "web": ["viser>=1.1"],
         "test": [
             "pytest",
@@ -118,6 +118,7 @@ setup(
             "fusion_node = seg3d_ros.fusion_node:main",
             "prompt_node = seg3d_ros.prompt_node:main",
             "recorder_node = seg3d_ros.recorder_node:main",
+            "viewer_node = seg3d_ros.viewer_node:main",
             "source_node = seg3d_ros.source_node:main",
             "bag_source_node = seg3d_ros.bag_source_node:main",
         ],

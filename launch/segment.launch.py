@@ -3,6 +3,7 @@
     ros2 launch seg3d_ros segment.launch.py camera:=realsense pose_source:=tf global_frame:=map
     ros2 launch seg3d_ros segment.launch.py cloud_topic:=/rtabmap/cloud_map rviz:=true
     ros2 launch seg3d_ros segment.launch.py demo:=true prompt:=true rviz:=true
+    ros2 launch seg3d_ros segment.launch.py demo:=true prompt:=true view:=true
 
 Names are relative, so that copies under several namespaces run side by side. Nothing is fetched from the network.
 """
@@ -63,6 +64,9 @@ ARGUMENTS = [
     ("record", "false", "Start recorder_node too, which records what comes in and out.", ["true", "false"]),
     ("record_folder", "", f"Folder of the recordings; {KEEP}.", None),
     ("record_mode", "", f"continuous, snapshot or on_event; {KEEP}.", ["", "continuous", "snapshot", "on_event"]),
+    ("view", "false", "Start viewer_node too: a page for browsers; the log says its address.", ["true", "false"]),
+    ("view_host", "", f"Address that browsers are served at; {KEEP}.", None),
+    ("view_port", "", f"Port there; {KEEP}.", None),
     ("demo", "false", "Play a rendered room instead of a camera.", ["true", "false"]),
     ("demo_sequence", "room:3", "What the demo plays: room:SEED or the folder of an RGB-D sequence.", None),
     ("python", "", "Interpreter that has Open3D and Numba; empty: found as the README says.", None),
@@ -108,6 +112,7 @@ def nodes(context: LaunchContext) -> list[Node]:
     started.append(scene(given, python, fuse))
     started += prompt(given, python, fuse)
     started += recorder(given, python, fuse)
+    started += viewer(given, python, fuse)
     if given["demo"] == "true":
         started.append(source(given, python))
     if given["rviz"] == "true":
@@ -133,11 +138,8 @@ def scene(given: dict[str, str], python: str, fuse: bool) -> Node:
 def prompt(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
     """Clicks on what scene_node looks at to objects, if asked for."""
     names = {"prompt_model": "model", "prompt_device": "point_sam.device", "instances_file": "instances_file"}
-    parameters: dict[str, object] = {name: given[argument] for argument, name in names.items() if given[argument]}
+    parameters = parameters_of(given, "prompt", "prompt_node", names)
     if given["prompt"] != "true":
-        if parameters:
-            arguments = ", ".join(f"{argument}:={given[argument]}" for argument in names if given[argument])
-            raise RuntimeError(f"{arguments} is for prompt_node, which is not started: leave it out or prompt:=true")
         return []
     chosen, topics = looked_at(given, fuse)
     # Clicks may be in any frame, also where the cloud is in the global one already.
@@ -148,15 +150,38 @@ def prompt(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
 
 def recorder(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
     """All of it to the disk, if asked for."""
-    names = {"record_folder": "folder", "record_mode": "mode"}
-    parameters: dict[str, object] = {name: given[argument] for argument, name in names.items() if given[argument]}
+    parameters = parameters_of(given, "record", "recorder_node", {"record_folder": "folder", "record_mode": "mode"})
     if given["record"] != "true":
-        if parameters:
-            arguments = ", ".join(f"{argument}:={given[argument]}" for argument in names if given[argument])
-            raise RuntimeError(f"{arguments} is for recorder_node, which is not started: leave it out or record:=true")
         return []
     cloud = "fusion_node/cloud" if fuse else given["cloud_topic"] or "cloud"
     return [perception(given, python, "recorder", parameters, [*camera_topics(given), ("cloud", cloud)])]
+
+
+def viewer(given: dict[str, str], python: str, fuse: bool) -> list[Node]:
+    """A page for browsers, if asked for."""
+    parameters = parameters_of(given, "view", "viewer_node", {"view_host": "host", "view_port": "port"}, port=int)
+    if given["view"] != "true":
+        return []
+    # Of single images only those who segment them have a cloud.
+    of_images = "prompt_node/prompt_cloud" if given["prompt"] == "true" else "cloud"
+    cloud = "fusion_node/cloud" if fuse else given["cloud_topic"] or of_images
+    return [perception(given, python, "viewer", parameters, [("cloud", cloud)])]
+
+
+def parameters_of(
+    given: dict[str, str], switch: str, node: str, names: dict[str, str], **kinds: type
+) -> dict[str, object]:
+    """Parameters of a node that is started by ``switch``, from arguments that make no sense without."""
+    asked = [argument for argument in names if given[argument]]
+    if asked and given[switch] != "true":
+        arguments = ", ".join(f"{argument}:={given[argument]}" for argument in asked)
+        raise RuntimeError(f"{arguments} is for {node}, which is not started: leave it out or {switch}:=true")
+    return {
+        names[argument]: number(given, argument, kinds[names[argument]])
+        if names[argument] in kinds
+        else given[argument]
+        for argument in asked
+    }
 
 
 def looked_at(given: dict[str, str], fuse: bool) -> tuple[dict[str, object], list[tuple[str, str]]]:

@@ -22,6 +22,7 @@ from seg3d_ros.recorder_settings import RecorderNodeConfig
 from seg3d_ros.settings import FusionNodeConfig, PromptNodeConfig, SceneNodeConfig
 from seg3d_ros.source_node import SourceConfig
 from seg3d_ros.topics import Endpoint, endpoints
+from seg3d_ros.viewer_settings import ViewerNodeConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 NODES: dict[str, type[Config]] = {
@@ -29,6 +30,7 @@ NODES: dict[str, type[Config]] = {
     "fusion_node": FusionNodeConfig,
     "prompt_node": PromptNodeConfig,
     "recorder_node": RecorderNodeConfig,
+    "viewer_node": ViewerNodeConfig,
     "source_node": SourceConfig,
     "bag_source_node": BagSourceConfig,
 }
@@ -45,6 +47,7 @@ def documents() -> dict[Path, str]:
         ROOT / "config" / "fusion.yaml": parameter_file("fusion_node"),
         ROOT / "config" / "prompt.yaml": parameter_file("prompt_node"),
         ROOT / "config" / "recorder.yaml": parameter_file("recorder_node"),
+        ROOT / "config" / "viewer.yaml": parameter_file("viewer_node"),
         readme: with_tables(readme.read_text(encoding="utf-8")),
     }
 

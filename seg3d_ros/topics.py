@@ -18,7 +18,16 @@ class Endpoint:
         meaning: what it carries and when it is there.
     """
 
-    node: Literal["scene_node", "fusion_node", "prompt_node", "all", "recorder_node", "source_node", "bag_source_node"]
+    node: Literal[
+        "scene_node",
+        "fusion_node",
+        "prompt_node",
+        "all",
+        "recorder_node",
+        "viewer_node",
+        "source_node",
+        "bag_source_node",
+    ]
     kind: Literal["subscribes", "publishes", "serves"]
     name: str
     type: str
@@ -221,6 +230,59 @@ _RECORDER = (
     ),
 )
 
+_VIEWER = (
+    Endpoint(
+        "viewer_node",
+        "subscribes",
+        "cloud",
+        "sensor_msgs/PointCloud2",
+        "What is shown and clicked on: as prompt_node hears it. This and the next three only while a browser looks.",
+    ),
+    Endpoint(
+        "viewer_node",
+        "subscribes",
+        "scene_node/instance_cloud",
+        "sensor_msgs/PointCloud2",
+        "The instances that the cloud is coloured by; without `cloud` shown by itself.",
+    ),
+    Endpoint(
+        "viewer_node",
+        "subscribes",
+        "prompt_node/accepted",
+        "sensor_msgs/PointCloud2",
+        "The accepted instances, which go before those that were found.",
+    ),
+    Endpoint("viewer_node", "subscribes", "prompt_node/mask", "sensor_msgs/PointCloud2", "The object in progress."),
+    Endpoint(
+        "viewer_node",
+        "subscribes",
+        "/diagnostics",
+        "diagnostic_msgs/DiagnosticArray",
+        "Rates, drops and latencies of the nodes that count frames, for the panel.",
+    ),
+    Endpoint(
+        "viewer_node",
+        "publishes",
+        "clicked_point",
+        "geometry_msgs/PointStamped",
+        "A click in the page, with frame and stamp of the cloud that was clicked on.",
+    ),
+    Endpoint(
+        "viewer_node",
+        "publishes",
+        "clicked_point_negative",
+        "geometry_msgs/PointStamped",
+        "A click beside the object: with the right button, or with ctrl.",
+    ),
+    Endpoint(
+        "viewer_node",
+        "publishes",
+        "/diagnostics",
+        "diagnostic_msgs/DiagnosticArray",
+        "Once a second: clouds in, shown, dropped; browsers that look; the port of the page.",
+    ),
+)
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "scene_node",
@@ -285,6 +347,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *_RELOAD,
     *_COMMON,
     *_RECORDER,
+    *_VIEWER,
     Endpoint("source_node", "publishes", "rgb/image_rect_color", "sensor_msgs/Image", "Colour, rgb8."),
     Endpoint("source_node", "publishes", "depth_registered/image_rect", "sensor_msgs/Image", "Depth, 16UC1 in mm."),
     Endpoint("source_node", "publishes", "rgb/camera_info", "sensor_msgs/CameraInfo", "Calibration of both."),

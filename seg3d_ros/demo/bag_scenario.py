@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 from seg3d_core.data.bag_poses import bag_transforms
 from seg3d_core.data.bags import BagReader, BagTopic
 from seg3d_core.errors import InputError
+from seg3d_ros.demo.live_page import page_nodes
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.processes import NodeProcess
 from seg3d_ros.demo.scenario import Scenario
@@ -45,7 +46,7 @@ def make_bag_scenario(options: DemoOptions, logs: Path) -> Scenario:
     if clouds:
         return Scenario(
             _source(options, logs, {"await_topic": clouds[0]}),
-            [_scene(options, logs, common, clouds[0])],
+            [_scene(options, logs, common, clouds[0]), *page_nodes(options, logs, common, clouds[0])],
             cloud_topic=clouds[0],
             use_sim_time=True,
         )
@@ -63,7 +64,9 @@ def make_bag_scenario(options: DemoOptions, logs: Path) -> Scenario:
     )
     cloud_topic = "fusion_node/cloud"
     source = _source(options, logs, {"await_topic": camera.depth, **poses})
-    return Scenario(source, [fusion, _scene(options, logs, common, cloud_topic)], cloud_topic, use_sim_time=True)
+    page = page_nodes(options, logs, common, cloud_topic)
+    nodes = [fusion, _scene(options, logs, common, cloud_topic), *page]
+    return Scenario(source, nodes, cloud_topic, use_sim_time=True)
 
 
 def _source(options: DemoOptions, logs: Path, parameters: dict[str, str]) -> NodeProcess:

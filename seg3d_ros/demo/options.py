@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seg3d_core.data.playback import ROOM_PREFIX
@@ -12,6 +12,9 @@ from seg3d_core.errors import ConfigError
 from seg3d_ros.source_node import SourceConfig
 
 CLICKED_OBJECTS = 6
+
+NODES = ("scene", "fusion", "prompt", "viewer")
+"""Whose parameters may be given."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class DemoOptions:
         scene: extra parameters of scene_node.
         fusion: extra parameters of fusion_node.
         prompt: extra parameters of prompt_node.
+        view: serve a page for browsers, until Ctrl-C.
+        viewer: extra parameters of viewer_node.
     """
 
     sequence: str
@@ -43,6 +48,8 @@ class DemoOptions:
     scene: dict[str, str]
     fusion: dict[str, str]
     prompt: dict[str, str]
+    view: bool = False
+    viewer: dict[str, str] = field(default_factory=dict)
 
 
 def parse_options(arguments: Sequence[str]) -> DemoOptions:
@@ -64,12 +71,15 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
         "--model", help="scene segmenter, with --click the network that clicks ask (default: the node's)"
     )
     _add_clicks(parser)
-    for node in ("scene", "fusion", "prompt"):
+    parser.add_argument(
+        "--view", action="store_true", help="serve it live to a browser, to look and to click, until Ctrl-C"
+    )
+    for node in NODES:
         parser.add_argument(
             f"--{node}", action="append", default=[], metavar="NAME=VALUE", help=f"a parameter of {node}_node"
         )
     values = parser.parse_args(arguments)
-    given = {node: _pairs(getattr(values, node)) for node in ("scene", "fusion", "prompt")}
+    given = {node: _pairs(getattr(values, node)) for node in NODES}
     if values.model:
         given["prompt" if values.click else "scene"]["model"] = values.model
     return DemoOptions(
@@ -81,6 +91,7 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
         out=values.out,
         clicks=_clicks(values),
         places=tuple(tuple(place) for place in values.at),
+        view=values.view,
         **given,
     )
 

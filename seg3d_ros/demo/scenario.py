@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from seg3d_ros.demo.live_page import page_nodes
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.processes import NodeProcess
 
@@ -57,4 +58,5 @@ def make_scenario(options: DemoOptions, logs: Path) -> Scenario:
     fusion = NodeProcess("seg3d_ros.fusion_node", logs / "fusion_node.log", {**common, **options.fusion})
     name, given = ("prompt_node", options.prompt) if options.clicks else ("scene_node", options.scene)
     user = NodeProcess(f"seg3d_ros.{name}", logs / f"{name}.log", {**common, **given}, {"cloud": cloud_topic})
-    return Scenario(source, [fusion, user], cloud_topic, use_sim_time=False)
+    nodes = [fusion, user, *page_nodes(options, logs, common, cloud_topic)]
+    return Scenario(source, nodes, cloud_topic, use_sim_time=False)

@@ -16,6 +16,7 @@ from seg3d_core.data.playback import room_seed
 from seg3d_core.errors import Seg3dError
 from seg3d_ros.demo.click_user import ClickUser
 from seg3d_ros.demo.clicking import Clicked, accepted_on, click_on, targets_at, targets_in_room
+from seg3d_ros.demo.live_page import await_page, stay
 from seg3d_ros.demo.observer import Observation, Observer
 from seg3d_ros.demo.options import DemoOptions
 from seg3d_ros.demo.processes import NodeProcess
@@ -65,11 +66,12 @@ def play(options: DemoOptions) -> Outcome:
         started = time.monotonic()
         clicked: Clicked | None = None
         try:
-            for process in scenario.processes:
-                process.start()
+            address = _start(scenario)
             crashed = _watch(scenario, observer)
             if isinstance(observer, ClickUser) and not crashed:
                 clicked = _click(options, observer)
+            if address and not crashed:
+                crashed = stay(address, scenario.nodes)
         finally:
             codes = {process.name: process.stop() for process in reversed(scenario.processes)}
             executor.shutdown()
@@ -78,6 +80,17 @@ def play(options: DemoOptions) -> Outcome:
             rclpy.try_shutdown()
     crashed += [process for process in scenario.nodes if codes[process.name] != 0 and process not in crashed]
     return Outcome(observer.seen, crashed, time.monotonic() - started, clicked)
+
+
+def _start(scenario: Scenario) -> str | None:
+    """Start the processes, the source when the page is there, and tell its address; None without a page."""
+    for process in scenario.nodes:
+        process.start()
+    address = await_page(scenario.nodes)
+    if address:
+        print(f"page       {address} ; open it in a browser", flush=True)
+    scenario.source.start()
+    return address
 
 
 def _observer(options: DemoOptions, scenario: Scenario, recording: BagWriter) -> Observer:
