@@ -16,6 +16,10 @@ MAX_NODES = 16
 """So many are listed."""
 
 
+ONCE = ("configure", "warm_up")
+"""Stages at the start, no latencies."""
+
+
 class NodesHealth:
     """The newest diagnostics of each node that counts frames."""
 
@@ -40,6 +44,7 @@ class NodesHealth:
 def node_health(status: DiagnosticStatus, values: dict[str, str]) -> NodeHealth:
     """One status as figures."""
     stages = [key[len("latency_ms_") : -len("_p50")] for key in values if _is_median(key)]
+    stages = [stage for stage in stages if stage not in ONCE]
     latency_ms = tuple(
         (stage, values[f"latency_ms_{stage}_p50"], values.get(f"latency_ms_{stage}_p95", "?")) for stage in stages
     )

@@ -37,7 +37,7 @@ class NodeHealth:
     age_ms: tuple[str, str] | None
 
 
-_SIGNS = {"ok": "🟢", "warning": "🟡", "error": "🔴"}
+_SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
 def health_text(nodes: Iterable[NodeHealth]) -> str:

@@ -143,6 +143,8 @@ def parameters(graph: Graph, node: str, *names: str) -> list[object]:
         (["camera:=kinect"], "kinect"),
         (["cloud_topic:=cloud", "fusion_device:=cuda:0"], "fusion_device:=cuda:0 is for fusing, and nothing is fused"),
         (["prompt_model:=nano"], "prompt_model:=nano is for prompt_node, which is not started"),
+        (["view_port:=8091"], "view_port:=8091 is for viewer_node, which is not started: leave it out or view:=true"),
+        (["view:=true", "view_port:=many"], "view_port:=many is no whole number"),
         (["num_queries:=many"], "num_queries:=many is no whole number"),
     ],
 )
@@ -166,6 +168,27 @@ def test_a_device_that_is_not_there_ends_the_launch(graph: Graph, launch: Launch
     assert child.process.wait(60) == 0
     assert "cannot configure: fusion.device = cuda:77, but this Open3D finds" in child.text()
     graph.children.clear()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cloud"),
+    [
+        ({}, "fusion_node/cloud"),
+        ({"cloud_topic": "map"}, "map"),
+        ({"fuse": "false"}, "cloud"),
+        ({"fuse": "false", "prompt": "true"}, "prompt_node/prompt_cloud"),
+    ],
+)
+def test_the_viewer_shows_what_is_clicked_on(
+    launch_file: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str], cloud: str
+) -> None:
+    monkeypatch.setattr(launch_file, "Node", lambda **options: options)
+    given = {name: default for name, default, *_ in launch_file.ARGUMENTS} | arguments
+    fuse = "cloud_topic" not in arguments and "fuse" not in arguments
+    assert launch_file.viewer(given, "python", fuse) == []
+    (node,) = launch_file.viewer({**given, "view": "true", "view_port": "0"}, "python", fuse)
+    assert (node["name"], dict(node["remappings"])) == ("viewer_node", {"cloud": cloud})
+    assert node["parameters"][-1]["port"] == 0
 
 
 def test_rviz_shows_the_camera_in_the_frame_of_the_results(

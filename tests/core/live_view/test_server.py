@@ -74,7 +74,7 @@ def test_clicks_and_buttons_go_out_and_what_comes_in_is_shown():
 
 def test_the_table_of_nodes():
     words = health_text([NODE])
-    assert "| 🟡 prompt\\_node | 1.5 | 10 | 8 | 2 | 0 |" in words
+    assert "| ! prompt\\_node | 1.5 | 10 | 8 | 2 | 0 |" in words
     assert "age 90 (95) · encode 40 (60)" in words
     assert "<b>" not in words and "2 &lt;b&gt;refused" in words
 
