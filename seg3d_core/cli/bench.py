@@ -13,8 +13,10 @@ from seg3d_core.cli.settings import add_settings, settings_of
 
 _HELP = """\
 Measure a model on this machine: milliseconds of every stage, peak memory, and what part of the machine's own peak its
-arithmetic reaches, on rendered rooms of several sizes. point-sam also compares with plain PyTorch, and a click in a map
-of 2 million points with the same click on its surroundings alone: ours and the peer by turns, equal results.
+arithmetic reaches, on rendered rooms of several sizes. On a CPU point-sam also compares with peers, both by
+turns, after a look whether their results are equal: groups of points with plain PyTorch, encoder and clicks on the
+smallest cloud with plain modules and encoding again (not for Voronoi cells), and a click in a map of 2 million points
+with the same click on its surroundings alone.
 
 examples:
   seg3d bench segment3d
