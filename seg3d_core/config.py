@@ -346,8 +346,9 @@ Model = Annotated[
     str,
     Field(
         min_length=1,
-        description="graph (geometric, no weights), the file of a Segment3D checkpoint, point_sam_proposals "
-        "(Point-SAM, clicked everywhere), or nano, small, base (random weights, for trying out speed).",
+        description="graph (geometric, no weights), nano (a small Segment3D that comes with the package), the file of "
+        "a Segment3D checkpoint, point_sam_proposals (Point-SAM, clicked everywhere), or small, base (random "
+        "weights, for trying out speed).",
     ),
 ]
 """Which scene segmenter."""

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from seg3d_core.baselines.graph import GraphSegmenter
+from seg3d_core.checkpoints.shipped import shipped
 from seg3d_core.config import MODELS, PROPOSALS_MODEL, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
 from seg3d_core.errors import ConfigError
 from seg3d_core.optional import import_with_torch
 from seg3d_core.prompting import make_proposals
 from seg3d_core.types import Cloud, Instances
+
+
+_SHIPPED = {"nano": "segment3d_nano"}
+"""Weights that come with the package, and the names of their files."""
 
 
 @runtime_checkable
@@ -41,9 +46,22 @@ def make_segmenter(config: SegmentConfig) -> Segmenter:
     if config.model == PROPOSALS_MODEL:
         segmenter: Segmenter = make_proposals(config.point_sam_proposals)
         return segmenter
-    if config.model not in MODELS and not Path(config.model).is_file():
-        raise ConfigError(f"model = {config.model!r}: neither one of {', '.join(MODELS)} nor a file that exists")
     return _segment3d(config.model, config.segment3d)
+
+
+def segment3d_weights(model: str) -> Path | None:
+    """The file of weights that ``model`` names; None for a preset, whose weights are random.
+
+    Raises:
+        ConfigError: no segmenter has that name and no such file exists; the message lists the names.
+    """
+    if model in _SHIPPED:
+        return shipped(_SHIPPED[model])
+    if model in SEGMENT3D_PRESETS:
+        return None
+    if not Path(model).is_file():
+        raise ConfigError(f"model = {model!r}: neither one of {', '.join(MODELS)} nor a file that exists")
+    return Path(model)
 
 
 def free_unused_memory() -> None:
@@ -53,7 +71,9 @@ def free_unused_memory() -> None:
 
 
 def _segment3d(model: str, settings: Segment3DSettings) -> Segmenter:
+    weights = segment3d_weights(model)
     segment3d = import_with_torch("seg3d_core.segment3d.predictor", f"model = {model!r}").Segment3D
-    make = segment3d.from_preset if model in SEGMENT3D_PRESETS else segment3d.from_checkpoint
-    segmenter: Segmenter = make(model, settings)
+    segmenter: Segmenter = (
+        segment3d.from_preset(model, settings) if weights is None else segment3d.from_checkpoint(weights, settings)
+    )
     return segmenter

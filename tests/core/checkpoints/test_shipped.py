@@ -9,9 +9,12 @@ pytest.importorskip("torch", reason="torch is not installed")
 import torch
 
 from seg3d_core.checkpoints.shipped import shipped
+from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.errors import ConfigError
 from seg3d_core.point_sam.checkpoint import load_network
 from seg3d_core.point_sam_config import POINT_SAM_PRESETS
+from seg3d_core.segment3d import checkpoint as segment3d_checkpoint
+from seg3d_core.segment3d.saving import read_card
 
 
 def test_nano_is_there_and_fits_its_preset():
@@ -20,6 +23,16 @@ def test_nano_is_there_and_fits_its_preset():
     assert path.with_suffix(".md").is_file()
     network = load_network(path)
     assert network.config == POINT_SAM_PRESETS["nano"]
+    assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_the_scene_segmenter_is_there_and_says_what_it_was_trained_with():
+    path = shipped("segment3d_nano")
+    assert path.stat().st_size <= 16e6
+    assert path.with_suffix(".md").is_file()
+    network, card = segment3d_checkpoint.load_network(path), read_card(path)
+    assert network.config == SEGMENT3D_PRESETS["nano"].model_copy(update={"num_queries": network.config.num_queries})
+    assert card is not None and card.superpoints and card.max_voxels and card.voxel_size_m == 0.03
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
 
 
