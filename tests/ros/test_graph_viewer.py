@@ -129,6 +129,7 @@ def test_there_is_a_page_while_the_node_is_active(desk: PromptUser) -> None:
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium: apt-get install chromium")
 def test_a_person_clicks_in_a_browser(desk: PromptUser, tmp_path) -> None:
     graph = desk.graph
