@@ -14,7 +14,6 @@ from seg3d_core.optional import import_with_torch
 from seg3d_core.prompting import make_proposals
 from seg3d_core.types import Cloud, Instances
 
-
 _SHIPPED = {"nano": "segment3d_nano"}
 """Weights that come with the package, and the names of their files."""
 
