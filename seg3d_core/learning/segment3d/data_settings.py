@@ -59,6 +59,14 @@ class AugmentationConfig(Config):
         return self
 
 
+class RehearsalConfig(Config):
+    """Other scenes that are learned beside the main ones, so that they are not forgotten."""
+
+    scenes: tuple[str, ...] = Field((), description="Scene folders, or folders of them; none: nothing is rehearsed.")
+    targets: str = Field("instance", min_length=1, description="Which of their masks are learned, as data.targets.")
+    share: float = Field(0.5, gt=0, lt=1, description="Of all clouds that are learned from.")
+
+
 class DataConfig(Config):
     """What a training sees, and how it is made ahead."""
 
@@ -100,6 +108,14 @@ class DataConfig(Config):
     augmentation: AugmentationConfig = Field(
         AugmentationConfig.build({}), description="How clouds are changed before they are learned from."
     )
+
+    rehearsal: RehearsalConfig = Field(
+        RehearsalConfig.build({}), description="Scenes of other masks that are mixed in by a stated ratio."
+    )
+
+    def without_rehearsal(self) -> DataConfig:
+        """The same, of the main scenes alone."""
+        return self.model_copy(update={"rehearsal": RehearsalConfig.build({})})
 
     @model_validator(mode="after")
     def _has_superpoints(self) -> DataConfig:

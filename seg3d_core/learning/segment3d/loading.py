@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Int64
 from torch.utils.data import DataLoader, Dataset
 
-from seg3d_core.data.scenes import SceneFolder
+from seg3d_core.data.scenes import SceneFolder, find_scene_folders
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.segment3d.augmentation import kept_rows, move, recolour
 from seg3d_core.learning.segment3d.data_settings import DataConfig
+from seg3d_core.learning.segment3d.rehearsal import MixedSource
 from seg3d_core.learning.segment3d.samples import TrainingCloud, VoxelSample, cut_around, voxel_sample
 from seg3d_core.learning.segment3d.sources import CachedSource, CloudSource, cloud_source
 
@@ -128,8 +129,7 @@ def load_samples(
         ConfigError: none of the scenes has what is to be learned.
         InputError: while it is read: many clouds in a row cannot be used.
     """
-    source = cloud_source(scenes, config)
-    cached = CachedSource(source, config.cache_mb * 1_000_000 // max(1, config.workers))
+    cached = CachedSource(_all_clouds(scenes, config), config.cache_mb * 1_000_000 // max(1, config.workers))
     numbers = range(first_step, steps)
     loader = DataLoader(
         Samples(cached, config, seed, share),
@@ -153,7 +153,16 @@ def steps_in_epoch(config: DataConfig, scenes: Sequence[SceneFolder], share: Sha
         ConfigError: none of the scenes has what is to be learned.
     """
     seen = config.batch * (share or Share()).count
-    return -(-len(cloud_source(scenes, config)) // seen)
+    return -(-len(_all_clouds(scenes, config)) // seen)
+
+
+def _all_clouds(scenes: Sequence[SceneFolder], config: DataConfig) -> CloudSource:
+    """Of ``scenes``, and those that are rehearsed."""
+    rehearsal, source = config.rehearsal, cloud_source(scenes, config)
+    if not rehearsal.scenes:
+        return source
+    known = config.model_copy(update={"targets": rehearsal.targets})
+    return MixedSource(source, cloud_source(find_scene_folders(rehearsal.scenes), known), rehearsal.share)
 
 
 def _as_it_is(samples: list[VoxelSample]) -> list[VoxelSample]:

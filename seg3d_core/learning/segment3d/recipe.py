@@ -61,6 +61,7 @@ class _Keeper:
     def __init__(self, config: Segment3DTrainingConfig, folder: Path) -> None:
         self._config, self._run = config, RunFolder(folder, config)
         data = config.data.model_copy(update={"targets": config.validation.targets or config.data.targets})
+        data = data.without_rehearsal()
         held_out = cloud_source(_scenes("held_out", config.held_out), data)
         self._validation = Validation(config.validation, data, held_out)
 
