@@ -22,6 +22,8 @@ ModelT = TypeVar("ModelT")
 ANSWER_LIMIT_S = 120.0
 """Loading takes longer than what other services do; whoever asked gets an answer after this at the latest."""
 
+_END_LIMIT_S = 5.0
+
 Look = tuple[str, int, int]
 """What the parameter names, and time (ns) and size (B) of that file; zeros where it is none."""
 
@@ -67,15 +69,16 @@ class ModelReloads(Generic[ConfigT, ModelT]):
         """The node begins to load the model of ``config`` itself; from now on others can take its place."""
         self._loaded = config.model
         self._tried = self._seen = _look_at(config.model)
+        # Its thread begins with the first load: every thread has memory of its own, and most nodes never reload.
         self._loader = Worker(f"{self._node.get_name()} loader", LatestSlot(), _nothing, self._failed)
-        self._loader.start()
 
     def end(self) -> None:
         """No model takes the place of another from now on; one that is being loaded is given up."""
         with self._lock:
             loader, self._loader, self._loaded = self._loader, None, ""
         if loader is not None:
-            loader.stop(timeout_s=0)
+            # A thread that is idle ends at once, and a node is only destroyed when no thread knows it any more.
+            loader.stop(timeout_s=_END_LIMIT_S if loader.idle else 0)
         self._node.health.warning("reload_model", None)
 
     def watch(self) -> None:
@@ -83,11 +86,13 @@ class ModelReloads(Generic[ConfigT, ModelT]):
         period_s, loader, now_s = self._node.config.watch_model_s, self._loader, time.monotonic()
         if period_s > 0 and now_s >= self._due_s and loader is not None and loader.idle:
             self._due_s = now_s + period_s
+            loader.start()
             loader.call(self._look)
 
     def _run_soon(self, function: Callable[[], None]) -> bool:
         loader = self._loader
         if loader is not None:
+            loader.start()
             loader.call(function)
         return loader is not None
 

@@ -101,10 +101,10 @@ class Observer(Node):
         def receive(raw: bytes, info: dict[str, int]) -> None:
             # It waited while what came before was recorded, which is this program's business and no age of data.
             waited_ns = time.time_ns() - info["received_timestamp"] if info["received_timestamp"] else 0
-            arrived_ns = self.get_clock().now().nanoseconds - waited_ns
-            record(arrived_ns, raw)
+            now_ns = self.get_clock().now().nanoseconds
+            record(now_ns, raw)
             with self.lock:
-                handle(raw, arrived_ns)
+                handle(raw, now_ns - waited_ns)
 
         self.create_subscription(kind, topic, receive, qos, raw=True)
 
