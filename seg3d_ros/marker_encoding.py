@@ -82,6 +82,7 @@ def encode_markers(frame_id: str, stamp_ns: int, shapes: Iterable[MarkerShape]) 
     return b"".join(parts)
 
 
+@lru_cache(maxsize=1024)  # names and frames come back with every marker
 def _string(text: str) -> bytes:
     """A string from a multiple of 4 bytes to a multiple of 4 bytes."""
     data = text.encode() + b"\0"

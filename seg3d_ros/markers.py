@@ -8,11 +8,11 @@ above them: nothing solid lies in front of a surface, where it would catch the c
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 from visualization_msgs.msg import Marker
 
 from seg3d_core.colours import instance_colours
-from seg3d_core.geometry.boxes import EDGES, oriented_box
+from seg3d_core.geometry.boxes import EDGES, oriented_boxes
 from seg3d_core.masks_kernels import gather
 from seg3d_core.types import Instances
 from seg3d_ros.marker_encoding import MarkerShape, encode_markers
@@ -20,8 +20,6 @@ from seg3d_ros.marker_encoding import MarkerShape, encode_markers
 BOX, POINTS, LABEL = "seg3d/box", "seg3d/points", "seg3d/label"
 _KINDS = (BOX, POINTS, LABEL)
 _DELETE_ALL = MarkerShape("", 0, Marker.DELETEALL)
-
-Colour = tuple[float, float, float, float]
 
 
 class InstanceMarkers:
@@ -63,17 +61,14 @@ class InstanceMarkers:
         An instance without points has no markers. Markers carry the cloud's frame and stamp. The first array after
         ``clear`` deletes everything once more: a slow subscriber may get this one only.
         """
-        members = _members(instances)
-        shown = {int(instances.instance_ids[row]) for row in members}
+        rows, members = _members(instances)
+        ids, scores = instances.instance_ids[rows], instances.scores[rows]
+        shown = set(ids.tolist())
         gone = sorted(self._shown - shown)
         shapes = [_DELETE_ALL] if self._cleared else []
         shapes += [MarkerShape(kind, number, Marker.DELETE) for number in gone for kind in _KINDS]
-        limit = min(self._max_points_per_instance, self._max_points // max(len(members), 1))
-        colours = instance_colours(instances.instance_ids)
-        for row, points in members.items():
-            number, score = int(instances.instance_ids[row]), float(instances.scores[row])
-            r, g, b = colours[row].tolist()
-            shapes += self._shapes(number, score, (r, g, b, 1.0), points, limit)
+        if members:
+            shapes += self._shapes(ids, scores, members)
         self._shown, self._cleared = shown, False
         return encode_markers(instances.cloud.frame_id, instances.cloud.stamp_ns, shapes)
 
@@ -83,36 +78,41 @@ class InstanceMarkers:
         return encode_markers("", 0, [_DELETE_ALL])
 
     def _shapes(
-        self, number: int, score: float, colour: Colour, points: Float32[np.ndarray, "N 3"], limit: int
+        self, ids: Int32[np.ndarray, " K"], scores: Float32[np.ndarray, " K"], members: list[Float32[np.ndarray, "_ 3"]]
     ) -> list[MarkerShape]:
-        box = oriented_box(points, self._up)
-        edges = box.corners()[EDGES.reshape(-1)]
-        few = points[evenly(len(points), limit)]
-        x, y, z = (box.center + box.T_world_box[:3, 2] * (box.size[2] / 2 + self._text_height_m)).tolist()
+        """Three markers for each instance, whose points are ``members``."""
+        starts = np.cumsum([0, *(len(points) for points in members)])
+        boxes = oriented_boxes(np.concatenate(members), starts, self._up)
+        edges = boxes.corners()[:, EDGES.reshape(-1)]
+        above = boxes.size[:, 2:] / 2 + self._text_height_m
+        places = (boxes.center + boxes.T_world_box[:, :3, 2] * above).tolist()
+        limit = min(self._max_points_per_instance, self._max_points // len(members))
         line, dot, letter = self._line_width_m, self._point_size_m, self._text_height_m
+        colours = [(r, g, b, 1.0) for r, g, b in instance_colours(ids).tolist()]
         add = Marker.ADD
-        return [
-            MarkerShape(BOX, number, add, Marker.LINE_LIST, scale=(line, 0.0, 0.0), colour=colour, points=edges),
-            MarkerShape(POINTS, number, add, Marker.POINTS, scale=(dot, dot, 0.0), colour=colour, points=few),
-            MarkerShape(
-                LABEL,
-                number,
-                add,
-                Marker.TEXT_VIEW_FACING,
-                position=(x, y, z),
-                scale=(0.0, 0.0, letter),
-                colour=colour,
-                text=f"#{number} {score:.2f}",
-            ),
-        ]
+        shapes = []
+        for number, score, points, box, (x, y, z), colour in zip(
+            ids.tolist(), scores.tolist(), members, edges, places, colours, strict=True
+        ):
+            few = points[evenly(len(points), limit)]
+            text = f"#{number} {score:.2f}"
+            shapes += [
+                MarkerShape(BOX, number, add, Marker.LINE_LIST, scale=(line, 0.0, 0.0), colour=colour, points=box),
+                MarkerShape(POINTS, number, add, Marker.POINTS, scale=(dot, dot, 0.0), colour=colour, points=few),
+                MarkerShape(
+                    LABEL, number, add, Marker.TEXT_VIEW_FACING, (x, y, z), (0.0, 0.0, letter), colour, text=text
+                ),
+            ]
+        return shapes
 
 
-def _members(instances: Instances) -> dict[int, Float32[np.ndarray, "N 3"]]:
-    """The points of every instance that has some, by its row."""
+def _members(instances: Instances) -> tuple[list[int], list[Float32[np.ndarray, "_ 3"]]]:
+    """Rows of the instances that have points, and the points of each."""
     found = np.empty((len(instances.cloud), 3), np.float32)
     masks, points = np.ascontiguousarray(instances.masks), np.ascontiguousarray(instances.cloud.points)
     counts = ((row, gather(mask, points, found)) for row, mask in enumerate(masks))
-    return {row: found[:count].copy() for row, count in counts if count}
+    members = {row: found[:count].copy() for row, count in counts if count}
+    return list(members), list(members.values())
 
 
 def evenly(count: int, limit: int) -> slice | np.ndarray:

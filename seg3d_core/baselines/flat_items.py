@@ -13,9 +13,11 @@ from jaxtyping import Bool, Int32
 
 from seg3d_core.baselines.flat_items_kernels import (
     colour_edges,
+    count_facing,
     distances_of_means,
     mean_colours,
     opponent_colours,
+    scatter_matrices,
     take_items_out,
     weights_around_items,
 )
@@ -69,14 +71,11 @@ def _number(labels: Int32[np.ndarray, " S"]) -> int:
 
 
 def _flat_surfaces(graph: SurfaceGraph, regions: Int32[np.ndarray, " S"]) -> Bool[np.ndarray, " R"]:
-    areas = np.bincount(regions) * graph.surface.voxel_size_m**2
-    flat = np.zeros(len(areas), bool)
-    for region in np.flatnonzero(areas >= _SURFACE_M2):
-        members = regions == region
-        centred = graph.surface.points[members].astype(np.float64)
-        centred -= centred.mean(0)
-        normal = np.linalg.eigh(centred.T @ centred)[1][:, 0]
-        flat[region] = (np.abs(graph.normals[members] @ normal) > _FLAT_COS).mean() >= _FLAT_SHARE
+    sizes = np.bincount(regions)
+    flat = sizes * graph.surface.voxel_size_m**2 >= _SURFACE_M2
+    across = np.linalg.eigh(scatter_matrices(graph.surface.points, regions, sizes))[1][:, :, 0]
+    facing = count_facing(graph.normals, regions, across, _FLAT_COS)
+    flat &= facing >= _FLAT_SHARE * sizes
     return flat
 
 

@@ -97,3 +97,40 @@ def take_items_out(regions: np.ndarray, count: int, patches: np.ndarray, is_item
     for i in range(len(regions)):
         labels[i] = number[labels[i]]
     return labels
+
+
+@njit(cache=True, nogil=True)
+def scatter_matrices(points: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(R, 3, 3) float64 sum of the products of deviations from the mean, of the points of each label."""
+    means, scatter = np.zeros((len(sizes), 3)), np.zeros((len(sizes), 3, 3))
+    for i in range(len(labels)):
+        for axis in range(3):
+            means[labels[i], axis] += points[i, axis]
+    for label in range(len(sizes)):
+        for axis in range(3):
+            means[label, axis] /= max(sizes[label], 1)
+    for i in range(len(labels)):
+        mean, sums = means[labels[i]], scatter[labels[i]]
+        x, y, z = points[i, 0] - mean[0], points[i, 1] - mean[1], points[i, 2] - mean[2]
+        sums[0, 0] += x * x
+        sums[1, 0] += y * x
+        sums[1, 1] += y * y
+        sums[2, 0] += z * x
+        sums[2, 1] += z * y
+        sums[2, 2] += z * z
+    for label in range(len(sizes)):
+        for row in range(2):
+            for column in range(row + 1, 3):
+                scatter[label, row, column] = scatter[label, column, row]
+    return scatter
+
+
+@njit(cache=True, nogil=True)
+def count_facing(normals: np.ndarray, labels: np.ndarray, directions: np.ndarray, least_cos: float) -> np.ndarray:
+    """(R,) how many normals of each label are along its direction, or against it, by more than this cosine."""
+    counts = np.zeros(len(directions), np.int64)
+    for i in range(len(labels)):
+        direction = directions[labels[i]]
+        along = normals[i, 0] * direction[0] + normals[i, 1] * direction[1] + normals[i, 2] * direction[2]
+        counts[labels[i]] += abs(along) > least_cos
+    return counts

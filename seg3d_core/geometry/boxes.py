@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 
 from seg3d_core.errors import InputError
-from seg3d_core.geometry.boxes_kernels import upright_box
+from seg3d_core.geometry.boxes_kernels import upright_boxes
 
 EDGES = np.array([(a, a | axis) for axis in (1, 2, 4) for a in range(8) if not a & axis])
 """(12, 2) corners that each edge joins, in the order of ``OrientedBox.corners``."""
@@ -31,9 +31,27 @@ class OrientedBox:
 
     def corners(self) -> Float64[np.ndarray, "8 3"]:
         """Corners in the world, m; bits 0, 1, 2 of a corner's number say whether it is at +x, +y, +z of the box."""
-        signs = (np.arange(8)[:, None] >> np.arange(3) & 1) - 0.5
-        corners: Float64[np.ndarray, "8 3"] = (signs * self.size) @ self.T_world_box[:3, :3].T + self.center
+        corners: Float64[np.ndarray, "8 3"] = _corners(self.center, self.size, self.T_world_box)
         return corners
+
+
+@dataclass(frozen=True, eq=False)
+class OrientedBoxes:
+    """Many boxes at once; each as ``OrientedBox`` has it."""
+
+    center: Float64[np.ndarray, "Q 3"]
+    size: Float64[np.ndarray, "Q 3"]
+    T_world_box: Float64[np.ndarray, "Q 4 4"]
+
+    def __len__(self) -> int:
+        return len(self.center)
+
+    def __getitem__(self, row: int) -> OrientedBox:
+        return OrientedBox(self.center[row], self.size[row], self.T_world_box[row])
+
+    def corners(self) -> Float64[np.ndarray, "Q 8 3"]:
+        """Corners of each in the world, m."""
+        return _corners(self.center, self.size, self.T_world_box)
 
 
 def oriented_box(points: Float32[np.ndarray, "N 3"], up: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> OrientedBox:
@@ -49,15 +67,45 @@ def oriented_box(points: Float32[np.ndarray, "N 3"], up: tuple[float, float, flo
     Raises:
         InputError: there are no points, or ``up`` has no direction.
     """
-    if len(points) == 0:
+    return oriented_boxes(points, np.array([0, len(points)]), up)[0]
+
+
+def oriented_boxes(
+    points: Float32[np.ndarray, "M 3"],
+    starts: Int64[np.ndarray, " _"],
+    up: tuple[float, float, float] = (0.0, 0.0, 1.0),
+) -> OrientedBoxes:
+    """``oriented_box`` of each of Q groups of points; group q is ``points[starts[q] : starts[q + 1]]``.
+
+    Raises:
+        InputError: a group has no points, or ``up`` has no direction.
+    """
+    if (np.diff(starts) <= 0).any():
         raise InputError("cannot put a box around 0 points, at least 1 is needed")
-    basis = _upright_basis(up)
-    c, s, (low, high) = upright_box(points, basis)
-    basis = basis @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-    T = np.eye(4)
-    T[:3, :3] = basis
-    T[:3, 3] = points[0] + basis @ ((low + high) / 2)
-    return OrientedBox(T[:3, 3].copy(), high - low, T)
+    upright = _upright_basis(up)
+    turns, extents = upright_boxes(points, starts, upright)
+    T = np.tile(np.eye(4), (len(turns), 1, 1))
+    T[:, :3, :3] = upright @ _about_z(turns)
+    middles = extents.mean(axis=1)
+    T[:, :3, 3] = points[starts[:-1]] + np.einsum("qij,qj->qi", T[:, :3, :3], middles)
+    return OrientedBoxes(T[:, :3, 3].copy(), extents[:, 1] - extents[:, 0], T)
+
+
+def _about_z(turns: Float64[np.ndarray, "Q 2"]) -> Float64[np.ndarray, "Q 3 3"]:
+    """Rotations by angles of these cosines and sines."""
+    c, s = turns.T
+    R = np.tile(np.eye(3), (len(turns), 1, 1))
+    R[:, 0, 0], R[:, 0, 1], R[:, 1, 0], R[:, 1, 1] = c, -s, s, c
+    return R
+
+
+def _corners(
+    center: Float64[np.ndarray, "*Q 3"], size: Float64[np.ndarray, "*Q 3"], T: Float64[np.ndarray, "*Q 4 4"]
+) -> Float64[np.ndarray, "*Q 8 3"]:
+    signs = (np.arange(8)[:, None] >> np.arange(3) & 1) - 0.5
+    turned = (signs * size[..., None, :]) @ np.swapaxes(T[..., :3, :3], -1, -2)
+    corners: Float64[np.ndarray, "*Q 8 3"] = turned + center[..., None, :]
+    return corners
 
 
 @lru_cache(maxsize=8)

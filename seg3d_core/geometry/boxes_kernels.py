@@ -193,3 +193,13 @@ def _turn_of_box(plane):  # type: ignore[no-untyped-def]
     if c < 0 or (c == 0 and s < 0):
         c, s = -c, -s
     return c, s
+
+
+@njit(cache=True, nogil=True)
+def upright_boxes(points, starts, basis):  # type: ignore[no-untyped-def]
+    """``upright_box`` of each group ``points[starts[q] : starts[q + 1]]``: turns (Q, 2) and extents (Q, 2, 3)."""
+    count = len(starts) - 1
+    turns, extents = np.empty((count, 2)), np.empty((count, 2, 3))
+    for group in range(count):
+        turns[group, 0], turns[group, 1], extents[group] = upright_box(points[starts[group] : starts[group + 1]], basis)
+    return turns, extents

@@ -9,7 +9,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from seg3d_core.errors import InputError
-from seg3d_core.geometry.boxes import EDGES, oriented_box
+from seg3d_core.geometry.boxes import EDGES, oriented_box, oriented_boxes
 from seg3d_core.geometry.boxes_kernels import outer_points
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
@@ -98,3 +98,24 @@ def test_a_wall_from_above_keeps_its_hull_and_little_else():
     repeated = np.repeat(plane[:, :300], 5, axis=1)
     corners = {tuple(repeated[:, vertex]) for vertex in ConvexHull(repeated.T).vertices}
     assert corners <= set(map(tuple, repeated[:, outer_points(repeated)].T))
+
+
+def test_many_boxes_are_what_each_is_alone() -> None:
+    groups = [
+        box_points((2.0, 0.5, 1.0), 0.3, (3, -4, 5)),
+        np.float32([[1, 2, 3]]),
+        box_points((1, 1, 1), 1, (0, 0, 0)),
+    ]
+    starts = np.cumsum([0, *(len(points) for points in groups)])
+    boxes = oriented_boxes(np.concatenate(groups), starts, (0.1, 0.0, 2.0))
+    assert len(boxes) == 3
+    for row, points in enumerate(groups):
+        alone = oriented_box(points, (0.1, 0.0, 2.0))
+        np.testing.assert_array_equal(boxes[row].T_world_box, alone.T_world_box)
+        np.testing.assert_array_equal(boxes[row].size, alone.size)
+        np.testing.assert_allclose(boxes.corners()[row], alone.corners(), rtol=0, atol=1e-12)
+
+
+def test_a_group_without_points_has_no_box() -> None:
+    with pytest.raises(InputError, match="0 points"):
+        oriented_boxes(np.zeros((2, 3), np.float32), np.array([0, 2, 2]))
