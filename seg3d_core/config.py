@@ -314,6 +314,12 @@ class Segment3DSettings(Config):
         "(the evaluation of the released code; every score is 1), ranked (the same with scores), raw (the same without "
         "clusters and superpoints), paper, or pseudo_masks (training targets).",
     )
+    fill: Literal["auto", "off", "graph"] = Field(
+        "auto",
+        description="What the network leaves over: off (belongs to no instance) or graph (is segmented by graph, "
+        "scored below all of the network); auto: graph for nano, which comes with the package and misses small "
+        "things, under the rules robot; off for all others.",
+    )
     colours: Literal["imagenet", "scannet"] = Field(
         "imagenet", description="Statistics that colours are normalised with: those of training, or of the first demo."
     )

@@ -10,6 +10,7 @@ from seg3d_core.baselines.graph import GraphSegmenter
 from seg3d_core.checkpoints.shipped import shipped
 from seg3d_core.config import MODELS, PROPOSALS_MODEL, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
 from seg3d_core.errors import ConfigError
+from seg3d_core.filling import FilledSegmenter
 from seg3d_core.optional import import_with_torch
 from seg3d_core.prompting import make_proposals
 from seg3d_core.types import Cloud, Instances
@@ -45,7 +46,8 @@ def make_segmenter(config: SegmentConfig) -> Segmenter:
     if config.model == PROPOSALS_MODEL:
         segmenter: Segmenter = make_proposals(config.point_sam_proposals)
         return segmenter
-    return _segment3d(config.model, config.segment3d)
+    network = _segment3d(config.model, config.segment3d)
+    return FilledSegmenter(network, GraphSegmenter(config.graph)) if _is_filled(config) else network
 
 
 def segment3d_weights(model: str) -> Path | None:
@@ -67,6 +69,11 @@ def free_unused_memory() -> None:
     """Give back memory that segmenters keep for the next cloud: of the GPU, and what this thread computed in."""
     if "torch" in sys.modules:
         import_with_torch("seg3d_core.sparse.scratch", "freeing memory").free_scratch()
+
+
+def _is_filled(config: SegmentConfig) -> bool:
+    fill, rules = config.segment3d.fill, config.segment3d.postprocess
+    return fill == "graph" or (fill == "auto" and rules == "robot" and config.model in _SHIPPED)
 
 
 def _segment3d(model: str, settings: Segment3DSettings) -> Segmenter:

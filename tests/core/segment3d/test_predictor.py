@@ -305,7 +305,8 @@ def test_the_network_given_stays_as_it_is(nano):
 
 
 def test_segmenters_are_made_of_presets_and_of_files(tmp_path, nano):
-    assert isinstance(make_segmenter(SegmentConfig.build({"model": "nano", "segment3d": {"device": "cpu"}})), Segment3D)
+    alone = {"device": "cpu", "fill": "off"}
+    assert isinstance(make_segmenter(SegmentConfig.build({"model": "nano", "segment3d": alone})), Segment3D)
     torch.save(nano.state_dict(), tmp_path / "nano.pt")
     segmenter = make_segmenter(SegmentConfig.build({"model": str(tmp_path / "nano.pt")}))
     assert isinstance(segmenter, Segment3D)
