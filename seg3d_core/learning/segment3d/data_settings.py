@@ -81,8 +81,8 @@ class DataConfig(Config):
     )
     superpoints: bool = Field(
         False,
-        description="Whether masks consist of the superpoints of scenes instead of voxels (segment mode of Mask3D); "
-        "only for scenes.",
+        description="Whether masks consist of superpoints instead of voxels (segment mode of Mask3D). Scenes have "
+        "theirs, those of a frame are found when it is read.",
     )
     voxel_size_m: float = Field(0.02, ge=0.001, le=10, description="Edge of a voxel, m.")
     max_voxels: int = Field(
@@ -116,9 +116,3 @@ class DataConfig(Config):
     def without_rehearsal(self) -> DataConfig:
         """The same, of the main scenes alone."""
         return self.model_copy(update={"rehearsal": RehearsalConfig.build({})})
-
-    @model_validator(mode="after")
-    def _has_superpoints(self) -> DataConfig:
-        if self.superpoints and self.kind != "scenes":
-            raise ValueError(f"superpoints = true with kind = {self.kind}: only scenes have superpoints")
-        return self

@@ -9,9 +9,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from seg3d_core.config import SUPERPOINTS
 from seg3d_core.data.scenes import SceneCloud, SceneFolder
 from seg3d_core.data.scenes.folder import frame_name
 from seg3d_core.errors import ConfigError, InputError
+from seg3d_core.geometry.superpoints import cloud_superpoints
 from seg3d_core.learning.segment3d.data_settings import DataConfig
 from seg3d_core.learning.segment3d.lifting import lift_frame, upright
 from seg3d_core.learning.segment3d.pseudo_files import read_pseudo_masks
@@ -84,7 +86,8 @@ class FrameSource:
         ids = _frame_ids(scene, config, frame)
         lifted = lift_frame(scene.frame(frame), ids, config.fewest_pixels, config.max_depth_m)
         targets = LabelTargets(lifted.instance_id)
-        return _training_cloud(scene, lifted.cloud, targets, f"{scene.name} frame {frame}")
+        patches = cloud_superpoints(lifted.cloud, SUPERPOINTS) if config.superpoints else None
+        return _training_cloud(scene, lifted.cloud, targets, f"{scene.name} frame {frame}", patches)
 
 
 class SceneSource:

@@ -15,11 +15,14 @@ torch.set_num_threads(1)
 from table_scene import write_table_scene  # noqa: E402
 
 from seg3d_core.cli import main  # noqa: E402
-from seg3d_core.config import SEGMENT3D_PRESETS  # noqa: E402
+from seg3d_core.config import SEGMENT3D_PRESETS, SUPERPOINTS  # noqa: E402
+from seg3d_core.data.scenes import find_scene_folders  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError  # noqa: E402
+from seg3d_core.geometry.superpoints import cloud_superpoints  # noqa: E402
 from seg3d_core.learning.metrics import mask_iou  # noqa: E402
 from seg3d_core.learning.progress import Interruption  # noqa: E402
 from seg3d_core.learning.segment3d import recipe  # noqa: E402
+from seg3d_core.learning.segment3d.lifting import lift_frame  # noqa: E402
 from seg3d_core.learning.segment3d.loading import make_sample  # noqa: E402
 from seg3d_core.learning.segment3d.processes import start_processes  # noqa: E402
 from seg3d_core.learning.segment3d.samples import VoxelSample, plain_sample  # noqa: E402
@@ -70,8 +73,6 @@ def trainer(**changes):
 
 
 def sample(scenes, seed=None, **changes):
-    from seg3d_core.data.scenes import find_scene_folders
-
     config = settings(scenes, **changes).data
     cloud = cloud_source(find_scene_folders(scenes[:1]), config).read(0)
     return plain_sample(cloud, 0.1) if seed is None else make_sample(np.random.default_rng(seed), cloud, config)
@@ -106,9 +107,13 @@ def test_superpoints_of_one_scene_are_learned_by_heart_and_go_on_the_card(scenes
     assert Segment3D.from_checkpoint(tmp_path / "last.safetensors").settings.masks == "superpoints"
 
 
-def test_frames_have_no_superpoints():
-    with pytest.raises(ConfigError, match="superpoints = true with kind = frames: only scenes have superpoints"):
-        settings(data={"superpoints": True})
+def test_superpoints_of_frames_are_those_that_the_predictor_finds(scenes):
+    frames = settings(scenes, data={**SMALL["data"], "superpoints": True}).data
+    folders = find_scene_folders(scenes[:1])
+    found = cloud_source(folders, frames).read(0)
+    lifted = lift_frame(folders[0].frame(0), folders[0].true_ids(0, "instance"), max_depth_m=frames.max_depth_m).cloud
+    assert found.superpoints.max() > 0
+    np.testing.assert_array_equal(found.superpoints, cloud_superpoints(lifted, SUPERPOINTS))
 
 
 def test_resumed_equals_uninterrupted(scenes, tmp_path, monkeypatch):
