@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from seg3d_core.checkpoints.audit import load_weights
 from seg3d_core.errors import CheckpointError
+from seg3d_core.learning.averaging import RunningMean
 from seg3d_core.learning.point_sam.batches import Batch
 from seg3d_core.learning.point_sam.losses import RoundLoss, round_loss, total_loss
 from seg3d_core.learning.point_sam.rounds import Clicks, play_rounds, refinement_rounds
@@ -56,12 +56,17 @@ class Trainer:
         if config.start_from:
             load_weights(self.network, read_weights(config.start_from), config.start_from)
         self.network.to(device)
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self._mean = RunningMean(self.network, config.average)
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
         self.step = 0
         self._since: list[StepLosses] = []
+
+    @property
+    def average(self) -> PointSamNetwork:
+        """With the running mean of weights: what is judged and kept."""
+        return self._mean.network
 
     def learn(self, batch: Batch) -> StepLosses:
         """One step on ``batch``."""
@@ -75,7 +80,7 @@ class Trainer:
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         self._optimiser.step()
-        self._update_average()
+        self._mean.update(self.step)
         self.step += 1
         losses = StepLosses(float(loss.detach()), float(rounds[0].iou.mean()), float(rounds[-1].iou.mean()))
         self._since.append(losses)
@@ -137,13 +142,6 @@ class Trainer:
     def _loss(self, answer: MaskPrediction, truth: Tensor) -> RoundLoss:
         asked = answer.mask_logits.shape[1]
         return round_loss(answer, truth[:, :asked], self._config.judge_all, self._config.all_candidates)
-
-    def _update_average(self) -> None:
-        # While there are few steps, their plain mean: the random weights of the beginning are soon forgotten.
-        decay = min(self._config.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
 
 
 def rate_share(step: int, config: PointSamTrainingConfig) -> float:

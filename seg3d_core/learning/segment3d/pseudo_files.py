@@ -94,9 +94,23 @@ def made_by(path: Path) -> str:
     Raises:
         InputError: the file is missing or damaged.
     """
+    return str(_array(path, "made_by"))
+
+
+def scores(path: Path) -> Float32[np.ndarray, " F"]:
+    """Confidence of each of the masks of a file, best first.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    return _array(path, "scores").astype(np.float32)
+
+
+def _array(path: Path, name: str) -> NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return str(archive["made_by"])
+            array: NDArray[Any] = archive[name]
+            return array
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: no pseudo masks: {error}; delete it to label anew") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.geometry.superpoints import cloud_superpoints
 from seg3d_core.learning.segment3d.data_settings import DataConfig
 from seg3d_core.learning.segment3d.lifting import lift_frame, upright
-from seg3d_core.learning.segment3d.pseudo_files import read_pseudo_masks
+from seg3d_core.learning.segment3d.pseudo_files import read_pseudo_masks, scores
 from seg3d_core.learning.segment3d.samples import LabelTargets, ProposalTargets, Targets, TrainingCloud
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
 from seg3d_core.types import IGNORE, Cloud
@@ -52,6 +53,8 @@ def cloud_source(scenes: Sequence[SceneFolder], config: DataConfig) -> CloudSour
             f"none of {len(scenes)} scenes has {config.kind} with masks called {config.targets!r}: make them with "
             f"seg3d label {config.kind}, or choose other targets"
         )
+    if isinstance(source, SceneSource):
+        source.check_confidence()
     return source
 
 
@@ -117,6 +120,25 @@ class SceneSource:
         whole = scene.cloud()
         patches = whole.superpoints if self._config.superpoints else None
         return _training_cloud(scene, whole.cloud, self._targets(scene, whole), scene.name, patches)
+
+    def check_confidence(self) -> None:
+        """Refuse pseudo masks of which none is confident enough: nothing would be learned, for hours.
+
+        Raises:
+            ConfigError: they are.
+        """
+        config, best = self._config, 0.0
+        if config.targets in TRUTH:
+            return
+        for scene in self._scenes:
+            with suppress(InputError):  # said when the scene is read
+                best = max(best, float(scores(scene.pseudo_path(config.targets)).max(initial=0)))
+            if best > config.min_score:
+                return
+        raise ConfigError(
+            f"no mask called {config.targets!r} of {len(self)} scenes has a confidence above {config.min_score:g} "
+            f"(data.min_score), the best has {best:.3g}: lower it, or train the network that made them for longer"
+        )
 
     def _targets(self, scene: SceneFolder, whole: SceneCloud) -> Targets:
         config = self._config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from seg3d_core.checkpoints.audit import load_weights
 from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.errors import CheckpointError
+from seg3d_core.learning.averaging import RunningMean
 from seg3d_core.learning.segment3d.batches import batch_of
 from seg3d_core.learning.segment3d.criterion import Criterion
 from seg3d_core.learning.segment3d.processes import means_over_processes, share_batch_statistics
@@ -72,7 +72,6 @@ class Trainer:
 
     Attributes:
         step: the next one, from 0.
-        average: the running mean of weights: what is judged and kept.
         halved: batches that were worked on in parts since memory did not suffice.
         dropped: samples that memory did not suffice for at all.
         failed: steps whose gradients were not finite: nothing was learned.
@@ -84,7 +83,6 @@ class Trainer:
     def __init__(self, config: Segment3DTrainingConfig, fabric: Fabric) -> None:
         self._config, self._fabric = config, fabric
         network = first_network(config).to(fabric.device)
-        self.average = copy.deepcopy(network).eval().requires_grad_(False)
         # Never applied: without this, processes would wait for its gradients.
         network.backbone.final.requires_grad_(False)
         if fabric.world_size > 1:
@@ -95,9 +93,14 @@ class Trainer:
         optimiser = torch.optim.AdamW(groups, rate, (momentum, 0.999), weight_decay=config.weight_decay, fused=True)
         self._learner, self._optimiser = fabric.setup(Learner(network, criterion), optimiser)
         self._network = network
-        self._means, self._values = _numbers(self.average), _numbers(network)
+        self._mean = RunningMean(network, config.average)
         self.step = self.halved = self.dropped = self.failed = 0
         self._since: list[StepLosses] = []
+
+    @property
+    def average(self) -> Segment3DNetwork:
+        """With the running mean of weights: what is judged and kept."""
+        return self._mean.network
 
     def learn(self, samples: Sequence[VoxelSample]) -> StepLosses:
         """One step on ``samples``; NaN where memory sufficed for none of them."""
@@ -107,7 +110,7 @@ class Trainer:
             group["lr"], group["betas"] = rate * group["factor"], (momentum, group["betas"][1])
         losses = self._accumulate(samples)
         self._apply()
-        self._update_average()
+        self._mean.update(self.step)
         self.step += 1
         if math.isfinite(losses.loss):
             self._since.append(losses)
@@ -209,12 +212,6 @@ class Trainer:
         else:
             self.failed += 1
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # While there are few steps, their plain mean: the random weights of the beginning are soon forgotten.
-        decay = min(self._config.average, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self._means, self._values, 1 - decay)
-
 
 def first_network(config: Segment3DTrainingConfig) -> Segment3DNetwork:
     """With random weights, or those of ``config.start_from``.
@@ -246,11 +243,6 @@ def _columns(
     if segments is None:
         return query_voxels
     return [segments[coordinates[:, 0] == scene][rows] for scene, rows in enumerate(query_voxels)]
-
-
-def _numbers(network: Segment3DNetwork) -> list[Tensor]:
-    """Weights and statistics."""
-    return [value for value in network.state_dict().values() if value.is_floating_point()]
 
 
 def _weighted(parts: list[tuple[StepLosses, int]]) -> StepLosses:

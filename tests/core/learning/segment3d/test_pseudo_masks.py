@@ -157,7 +157,8 @@ def test_pseudo_masks_are_learned_from(model, scenes):
     [(_, samples)] = load_samples(config, scenes, 0, 1, 0)
     assert len(samples) == 8 and all(len(sample.masks) <= 5 for sample in samples)
     none = DataConfig.build({"kind": "scenes", "targets": "masks", "min_score": 1.0, "workers": 0})
-    assert cloud_source(scenes, none).read(0).targets.proposals.sizes.sum() == 0
+    with pytest.raises(ConfigError, match=r"'masks' of 3 scenes has a confidence above 1 \(data.min_score\), the best"):
+        cloud_source(scenes, none)
 
 
 @pytest.mark.parametrize("name", ["instance", "part", "", "..", "a/b"])
