@@ -20,6 +20,9 @@ from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.tiling_kernels import unite
 from seg3d_core.stages import stage
 
+_LEAST_PART = 0.25
+"""Of the length of a piece that is cut."""
+
 Rows = Int64[np.ndarray, " _"]
 """Ascending rows of the cloud."""
 
@@ -68,10 +71,12 @@ def segment_in_tiles(
 
 
 def split_tiles(xyz: Float32[np.ndarray, "V 3"], config: TilingConfig) -> list[Rows]:
-    """Rows of each tile: the cloud halved across its longest axis until every half, with its margin, is small enough.
+    """Rows of each tile: columns, the cloud cut across the floor until every piece, with its margin, is small enough.
 
-    Neighbours share a strip of ``overlap_m``, half of it on either side of the cut. Which points are together does not
-    depend on their order. No points are one tile without rows.
+    Networks are trained with columns, and what stands on a floor is not understood without it: so z, which is up, is
+    cut only where a column is no wider than the overlap. Neighbours share a strip of ``overlap_m``, half of it on
+    either side of the cut. Which points are together does not depend on their order. No points are one tile without
+    rows.
 
     Raises:
         InputError: a coordinate is not finite, or so many voxels are together that strips alone fill a tile.
@@ -105,21 +110,32 @@ def _halved(xyz: Float32[np.ndarray, "V 3"], rows: Rows, box: _Box, config: Tili
         return [rows]
     points = xyz[rows]
     core = points[box.holds(points)].astype(np.float64)
-    extent = np.ptp(core, axis=0)
-    axis = int(extent.argmax())
-    if extent[axis] <= config.overlap_m:
-        raise InputError(
-            f"{len(rows)} voxels lie within {config.overlap_m:g} m (overlap_m) of a piece of {extent[axis]:.3g} m; "
-            f"tiles hold at most {config.max_voxels} (max_voxels): raise it, or lower the overlap"
-        )
-    values = core[:, axis]
-    middle = np.partition(values, len(values) // 2)[len(values) // 2]
-    # With many points in one plane the median may be the lowest value, and then nothing is below it.
-    cut_m = float(middle if middle > values.min() else values[values > middle].min())
+    axis = _cut_axis(np.ptp(core, axis=0), len(rows), config)
+    cut_m = _cut_place(core[:, axis])
     halves = []
     for half in box.cut(axis, cut_m):
         halves += _halved(xyz, rows[half.holds(points, config.overlap_m / 2)], half, config)
     return halves
+
+
+def _cut_axis(extent: Float64[np.ndarray, "3"], count: int, config: TilingConfig) -> int:
+    """The longer side of the base; the height where both are within the overlap."""
+    axis = int(extent[:2].argmax())
+    if extent[axis] <= config.overlap_m:
+        axis = 2
+    if extent[axis] <= config.overlap_m:
+        raise InputError(
+            f"{count} voxels lie within {config.overlap_m:g} m (overlap_m) of a piece of {extent.max():.3g} m; "
+            f"tiles hold at most {config.max_voxels} (max_voxels): raise it, or lower the overlap"
+        )
+    return axis
+
+
+def _cut_place(values: Float64[np.ndarray, " C"]) -> float:
+    """The median, but not near the ends: where a wall has most of the points there is nothing behind it."""
+    low, high = float(values.min()), float(values.max())
+    end = _LEAST_PART * (high - low)
+    return float(np.clip(np.partition(values, len(values) // 2)[len(values) // 2], low + end, high - end))
 
 
 def merge_tiles(tiles: Sequence[TileProposals], num_rows: int, join_iou: float) -> Proposals:
