@@ -13,11 +13,13 @@ _HELP = """\
 Correct the instances of scenes by clicks, in a browser or with a script, for training and evaluation.
 
 SCENE is a scene folder (seg3d data) or a folder of them; a cloud (.ply, .pcd or .npz); or a recording that seg3d data
-import reads: a bag, an RGB-D sequence. Of clouds and recordings scene folders are made first, in --to.
+import reads: a bag, an RGB-D sequence. Of clouds and recordings scene folders are made first, in --to. A bag without
+images is relabelled on its newest cloud, beginning with the instances that were found in it.
 
 Every action is on the disk when it is done. The same command goes on where it ended, however it ended, with every
 action to undo. Results go into the scene folder: cloud.npz with the new labels, relabel/instances.ply, and
-relabel/provenance.json, where each instance comes from; relabel/cloud_before.npz is the cloud as it was.
+relabel/provenance.json, where each instance comes from; relabel/cloud_before.npz is the cloud as it was. With
+--set bag=true they are a recording, too: relabel/bag.
 
 --headless SCRIPT does the actions of a YAML file and prints what was done; docs/relabelling.md lists them. Steps that
 were done before are not done again. The exit code is 2 if a step was refused.
@@ -78,7 +80,7 @@ def _serve(options: argparse.Namespace, config: Any, models: Any) -> int:
     from seg3d_core.relabel.web.controller import RelabelController
     from seg3d_core.relabel.web.server import RelabelServer
 
-    controller = RelabelController(open_targets(options.scenes, options.to, print), models, config)
+    controller = RelabelController(open_targets(options.scenes, options.to, print, config.cloud_topic), models, config)
     try:
         with (
             RelabelServer(controller, options.host, options.port, options.token or "") as server,
@@ -99,7 +101,7 @@ def _run_headless(options: argparse.Namespace, config: Any, models: Any) -> int:
     from seg3d_core.relabel.targets import open_targets
 
     script = Script(options.headless)
-    scenes = open_targets(options.scenes, options.to, print)
+    scenes = open_targets(options.scenes, options.to, print, config.cloud_topic)
     progress = StepProgress(sys.stderr, "scenes")
     reports = run_script(scenes, script, models, config, progress.tell)
     print(format_reports(reports))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 from numpy.typing import NDArray
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 from seg3d_core.colours import instance_colours
 from seg3d_core.data.bags import BagReader
 from seg3d_core.errors import InputError
-from seg3d_core.types import Cloud, Instances
+from seg3d_core.types import IGNORE, Cloud, Instances, LabelledCloud
 
 CLOUD = "sensor_msgs/msg/PointCloud2"
 
@@ -92,16 +92,30 @@ def encode_cloud(cloud: Cloud) -> bytes:
 
 def encode_instances(instances: Instances) -> bytes:
     """A PointCloud2 with x y z, rgb of the instance, instance_id (UINT32, 0 = none) and score, as scene_node's."""
-    ids = np.append(instances.instance_ids, np.int32(0))[instances.labels]
-    scores = np.append(instances.scores, np.float32(0))[instances.labels]
-    x, y, z = instances.cloud.points.T
-    rgb = _packed(instance_colours(ids))
-    columns = {"x": x, "y": y, "z": z, "rgb": rgb, "instance_id": ids.astype(np.uint32), "score": scores}
-    return _encode(instances.cloud, columns)
+    return _encode_ids(instances.cloud, instances.point_ids, instances.point_scores)
+
+
+def encode_labelled(labelled: LabelledCloud) -> bytes:
+    """The same of known instances: their score is 1."""
+    ids = np.where(labelled.instance_id == IGNORE, np.int32(0), labelled.instance_id)
+    return _encode_ids(labelled.cloud, ids, (ids != 0).astype(np.float32))
 
 
 def decode_instances(data: bytes) -> Instances:
     """What ``encode_instances`` or scene_node has written; instances by their ids, without those of no point.
+
+    Raises:
+        InputError: as ``decode_cloud``, or without instance_id.
+    """
+    labelled = decode_labelled(data)
+    ids, labels = np.unique(labelled.instance_id, return_inverse=True)
+    first = int(ids.size > 0 and ids[0] == IGNORE)
+    found = Instances.from_labels(labelled.cloud, (labels.reshape(-1) - first).astype(np.int32))
+    return replace(found, instance_ids=ids[first:])
+
+
+def decode_labelled(data: bytes) -> LabelledCloud:
+    """The points of such a message, each with the id of its instance.
 
     Raises:
         InputError: as ``decode_cloud``, or without instance_id.
@@ -112,10 +126,8 @@ def decode_instances(data: bytes) -> Instances:
     if "instance_id" not in names:
         raise InputError(f"cloud has no field instance_id; its fields are {', '.join(names)}")
     kept = np.isfinite(_columns(rows, ("x", "y", "z"))).all(axis=1)
-    ids, labels = np.unique(rows["instance_id"][kept].astype(np.int32), return_inverse=True)
-    first = int(ids.size > 0 and ids[0] == 0)
-    found = Instances.from_labels(cloud, (labels.reshape(-1) - first).astype(np.int32))
-    return replace(found, instance_ids=ids[first:])
+    ids = rows["instance_id"][kept].astype(np.int32)
+    return LabelledCloud(cloud, np.where(ids == 0, np.int32(IGNORE), ids), {})
 
 
 def _message(data: bytes) -> Any:
@@ -186,6 +198,13 @@ def _packed(rgb: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, " N"]:
     levels = (np.clip(np.nan_to_num(rgb), 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint32)
     packed: NDArray[np.uint32] = (levels[:, 0] << 16) | (levels[:, 1] << 8) | levels[:, 2]
     return packed.view(np.float32)
+
+
+def _encode_ids(cloud: Cloud, ids: Int32[np.ndarray, " N"], scores: Float32[np.ndarray, " N"]) -> bytes:
+    """Ids are 0 where there is no instance."""
+    x, y, z = cloud.points.T
+    rgb = _packed(instance_colours(ids))
+    return _encode(cloud, {"x": x, "y": y, "z": z, "rgb": rgb, "instance_id": ids.astype(np.uint32), "score": scores})
 
 
 def _encode(cloud: Cloud, columns: dict[str, NDArray[Any]]) -> bytes:

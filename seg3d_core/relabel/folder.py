@@ -5,6 +5,7 @@ SCENE/relabel/cloud_before.npz     the cloud with the labels that it had before
 SCENE/relabel/journal.jsonl        every action since
 SCENE/relabel/instances.ply        the labels as they are now
 SCENE/relabel/provenance.json      where every instance comes from
+SCENE/relabel/bag                  the labels as they are now, as a recording, where that was asked for
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from seg3d_core.data.scenes.description import SceneDescription, sha256_of
 from seg3d_core.data.scenes.folder import CLOUD_FILE
 from seg3d_core.relabel.folder import RelabelFolder
 from seg3d_core.relabel.labelling import NONE, Labelling
+from seg3d_core.relabel.results_bag import write_results_bag
 from seg3d_core.relabel.settings import RelabelConfig
 from seg3d_core.types import IGNORE, LabelledCloud
 
@@ -61,7 +62,11 @@ def write_results(folder: RelabelFolder, labelling: Labelling, config: RelabelCo
     write_scene_cloud(folder.scene.path / CLOUD_FILE, cloud)
     _describe(folder, names)
     write_labelled(folder.path / "instances.ply", LabelledCloud(before.cloud, ids, names))
-    _write_provenance(folder, labelling, left_out)
+    provenance = _provenance(labelling, left_out)
+    with atomic_path(folder.path / "provenance.json") as temporary:
+        temporary.write_text(provenance, encoding="utf-8")
+    if config.bag:
+        write_results_bag(folder.path / "bag", LabelledCloud(before.cloud, ids, names), provenance)
     decisions = Counter[str](record.decision for record in records.values())
     return Results(dict(decisions), len(left_out), float((ids != IGNORE).mean()))
 
@@ -85,11 +90,11 @@ def _describe(folder: RelabelFolder, names: dict[int, str]) -> None:
     ).write(folder.scene.path)
 
 
-def _write_provenance(folder: RelabelFolder, labelling: Labelling, left_out: list[int]) -> None:
+def _provenance(labelling: Labelling, left_out: list[int]) -> str:
+    """JSON of where each instance comes from."""
     sizes = labelling.sizes()
     rows = [
         {**asdict(labelling.records[number]), "points": size, "written": number not in left_out}
         for number, size in sizes.items()
     ]
-    with atomic_path(folder.path / "provenance.json") as temporary:
-        temporary.write_text(json.dumps({"format": 1, "instances": rows}, indent=1) + "\n", encoding="utf-8")
+    return json.dumps({"format": 1, "instances": rows}, indent=1) + "\n"

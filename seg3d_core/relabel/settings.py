@@ -21,6 +21,14 @@ class RelabelConfig(Config):
         "decided",
         description="Write only what was there or a person accepted, or proposals that nobody looked at, too.",
     )
+    bag: bool = Field(
+        False, description="Write the results as a rosbag2 recording, too: relabel/bag, in the scene folder."
+    )
+    cloud_topic: str = Field(
+        "",
+        description="Recordings: topic of the clouds to relabel, of which the newest is taken; empty: fused images, "
+        "or, where there are none, the only topic of clouds.",
+    )
     min_proposal_points: int = Field(
         30, ge=1, le=1_000_000, description="Proposals with fewer points that no other instance has are dropped."
     )

@@ -16,7 +16,7 @@ from seg3d_core.learning.segment3d.settings import Segment3DTrainingConfig
 from seg3d_core.learning.segment3d.trainer import Trainer
 from seg3d_core.segment3d.saving import card_of, save_network
 
-EDGE_M = 0.1
+EDGE_M = 0.05
 """Coarse, since that is quick; masks are sharp for they consist of superpoints."""
 QUERIES = 24
 SPACING_M = 0.02
@@ -24,7 +24,7 @@ FOR_NODES = {"segment3d__device": "cpu", "segment3d__num_queries": QUERIES, "seg
 """Parameters of a scene_node that uses it."""
 
 
-def train_on_boxes(path: Path, joined: dict[int, int] | None = None, steps: int = 50) -> None:
+def train_on_boxes(path: Path, joined: dict[int, int] | None = None, steps: int = 40) -> None:
     """Write a network that finds the floor and the boxes; ``joined`` says which are one object to it."""
     cloud, labels = boxes_cloud(0, spacing_m=SPACING_M)
     for number, other in (joined or {}).items():

@@ -61,6 +61,11 @@ def choose_topics(topics: Sequence[BagTopic], config: BagTopicsConfig, bag: str)
     return chosen
 
 
+def has_depth_images(topics: Sequence[BagTopic]) -> bool:
+    """Whether a recording has images of depth, by the names of its topics."""
+    return any(topic.type_name in (RAW, COMPRESSED) and topic.count and _is_depth(topic.name) for topic in topics)
+
+
 def _is_depth(name: str) -> bool:
     return "depth" in name.lower()
 

@@ -33,7 +33,7 @@ def open_recordings(path: Path, bag: BagTopicsConfig) -> list[Recording]:
         raise InputError(f"{path} is not there")
     if path.is_file():
         return [_open_file(path, bag)]
-    if (path / "metadata.yaml").is_file():
+    if is_bag(path):
         return [BagRecording(path, bag)]
     if (path / "iphone" / POSES).is_file():
         return [ScanNetPPRecording(path)]
@@ -50,10 +50,17 @@ def open_recordings(path: Path, bag: BagTopicsConfig) -> list[Recording]:
     return [_open_folder(path)]
 
 
+def is_bag(path: Path) -> bool:
+    """Whether a path is a rosbag2 recording by its name, or a folder of one, also of one that needs repair."""
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or any(file.suffix in _BAGS for file in path.iterdir())
+    return path.suffix in _BAGS
+
+
 def _open_file(path: Path, bag: BagTopicsConfig) -> Recording:
     if path.suffix == SUFFIX:
         return SensRecording(path)
-    if path.suffix in _BAGS:
+    if is_bag(path):
         return BagRecording(path, bag)
     raise InputError(f"{path} is no recording that is known: {LAYOUTS}")
 
