@@ -148,3 +148,13 @@ def relabel():
 @pytest.fixture
 def told_class():
     return Told
+
+
+@pytest.fixture
+def session(table, relabel, told_class):
+    return relabel(table[0], told_class(table[1]))
+
+
+@pytest.fixture
+def things(table):
+    return table[1]
