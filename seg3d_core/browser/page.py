@@ -63,6 +63,9 @@ class Page:
         self.port = self._gate.port
         self.address = self._gate.address
         self.viser.scene.set_up_direction("+z")
+        # Nothing here is lit. Browsers would make pictures of their own light first, and fade the scene in meanwhile.
+        self.viser.scene.configure_environment_map(hdri=None)
+        self.viser.scene.configure_default_lights(enabled=False)
         self.viser.gui.configure_theme(show_logo=False, show_share_button=False)
         make_right_click_exclude(self.viser.gui)
         self._events: queue.Queue[Callable[[], object] | None] = queue.Queue()

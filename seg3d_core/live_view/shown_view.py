@@ -9,9 +9,9 @@ from jaxtyping import Int64
 
 from seg3d_core.browser.colouring import point_colours
 from seg3d_core.browser.detail import POINT_LOOK, POINT_SIZE, detail
+from seg3d_core.browser.marks import ClickMarks
 from seg3d_core.live_view.view import Layer, LiveView, PlacedClick
-
-_ON, _BESIDE = (0, 200, 0), (220, 0, 0)
+from seg3d_core.types import Prompt
 
 
 class ShownView:
@@ -26,7 +26,7 @@ class ShownView:
         self._base: Layer | None = None
         self._nodes: dict[str, _Node] = {}
         self._clicked: PlacedClick | None = None
-        self._mark: Any = None
+        self._mark = ClickMarks(scene)
         self._revision = -1
 
     def show(self, view: LiveView) -> None:
@@ -40,7 +40,7 @@ class ShownView:
             node.paint(view)
 
     def _place(self, view: LiveView, base: Layer) -> None:
-        """The points: an even subset, all around the last click, and a ball there: green on it, red beside it."""
+        """The points: an even subset, all around the last click, and a mark there."""
         if base is not self._base:
             self._put("/cloud", base, base.rows, POINT_SIZE * base.spacing_m)
         self._base, self._clicked = base, view.clicked
@@ -48,13 +48,8 @@ class ShownView:
         if view.clicked is not None and not base.is_whole:
             around = detail(base.cloud.points, np.array(view.clicked.point))
         self._put("/detail", base, around, POINT_SIZE / 2 * base.spacing_m)
-        if self._mark is not None:
-            self._mark.remove()
-            self._mark = None
-        if view.clicked is not None:
-            colour = _ON if view.clicked.is_foreground else _BESIDE
-            radius_m = 1.5 * base.spacing_m
-            self._mark = self._scene.add_icosphere("/click", radius_m, color=colour, position=view.clicked.point)
+        clicked = None if view.clicked is None else Prompt.click(*view.clicked.point, view.clicked.is_foreground)
+        self._mark.show(clicked, base.spacing_m)
 
     def _put(self, name: str, base: Layer, rows: Int64[np.ndarray, " P"], size_m: float) -> None:
         if len(rows):

@@ -11,7 +11,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="there is no chromium: apt-get install chromium")
 
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--remote-debugging-port=0", "--use-angle=swiftshader", "--no-first-run",
@@ -97,6 +100,7 @@ class Page:
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+        print(f"screenshot: {path}")
 
     def close(self) -> None:
         self.call("Page.close")

@@ -77,7 +77,7 @@ def pixel(page: chromium.Page, place: tuple[float, float, float]) -> tuple[float
 
 def see(desk: PromptUser) -> None:
     """A cloud of now reaches the page."""
-    desk.graph.until(lambda: hears_clouds(desk))
+    desk.graph.subscribed(desk.clouds, 2)
     before = int(desk.graph.status(NODE)["frames_used"])
     desk.see(CLOUD)
     desk.graph.until(lambda: int(desk.graph.status(NODE)["frames_used"]) > before)
@@ -129,8 +129,7 @@ def test_there_is_a_page_while_the_node_is_active(desk: PromptUser) -> None:
     page.close()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(chromium.PROGRAM is None, reason="there is no chromium: apt-get install chromium")
+@chromium.needs_chromium
 def test_a_person_clicks_in_a_browser(desk: PromptUser, tmp_path) -> None:
     graph = desk.graph
     browser = chromium.Browser(tmp_path / "profile")

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int32, Int64, UInt8
 
 from seg3d_core.browser.colouring import Colours, point_colours, true_colours
 from seg3d_core.browser.detail import POINT_LOOK, POINT_SIZE, detail
+from seg3d_core.browser.marks import ClickMarks
 from seg3d_core.relabel.actions import Place
 from seg3d_core.relabel.web.controller import OpenScene, RelabelController
 
@@ -27,7 +28,7 @@ class ShownCloud:
         self._seen: _Seen | None = None
         self._detail: _Node | None = None
         self._focus: Place | None = None
-        self._marks: list[Any] = []
+        self._marks = ClickMarks(scene)
 
     def show(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
         """Send what is not as it should be."""
@@ -70,19 +71,9 @@ class ShownCloud:
             self._detail.paint(controller, selected)
 
     def _show_marks(self, controller: RelabelController, something: bool) -> None:
-        """A ball at every click of the object in progress: green on it, red beside it."""
-        for mark in self._marks:
-            mark.remove()
-        self._marks = []
+        """The clicks of the object in progress."""
         selection = controller.session.selection if something else None
-        if selection is None:
-            return
-        clicks = zip(selection.prompt.points, selection.prompt.is_foreground, strict=True)
-        radius_m = 1.5 * controller.now.overview.spacing_m
-        for number, (place, on_it) in enumerate(clicks):
-            colour = (0, 200, 0) if on_it else (220, 0, 0)
-            mark = self._scene.add_icosphere(f"/clicks/{number}", radius=radius_m, color=colour, position=place)
-            self._marks.append(mark)
+        self._marks.show(None if selection is None else selection.prompt, controller.now.overview.spacing_m)
 
 
 class _Seen:
