@@ -137,6 +137,12 @@ def test_cloud_files_become_scenes_and_scripts_can_differ_by_scene(table, tmp_pa
     assert main(["eval", "scenes", str(tmp_path / "to" / "one" / "cloud.npz"), "--model", "graph"]) == 0
 
 
+def test_the_script_of_the_documentation_is_one(tmp_path):
+    words = (ROOT / "docs" / "relabelling.md").read_text()
+    (tmp_path / "script.yaml").write_text(words.partition("```yaml\n")[2].partition("```")[0])
+    assert len(Script(tmp_path / "script.yaml").steps_for("any").steps) == 17
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
