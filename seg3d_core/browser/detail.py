@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -24,7 +25,7 @@ POINT_SIZE = 0.7
 POINT_LOOK = {"precision": "float32", "point_shape": "circle", "point_shading": "flat"}
 """Of point clouds in viser's scene."""
 
-_PIECES = 24
+_PIECES = 12
 """The longest side of the cloud is so many pieces."""
 
 _DETAIL_M = 1.0
@@ -43,6 +44,11 @@ class Overview:
     pieces: tuple[Int64[np.ndarray, " _"], ...]
     spacing_m: float
     is_whole: bool
+
+    @cached_property
+    def rows(self) -> Int64[np.ndarray, " R"]:
+        """Of all pieces, one after another."""
+        return np.concatenate(self.pieces)
 
 
 def even_rows(points: Float32[np.ndarray, "N 3"], most: int) -> tuple[Int64[np.ndarray, " R"], float]:

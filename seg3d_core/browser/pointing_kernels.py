@@ -15,21 +15,20 @@ def first_point_near_ray(points, origin, direction, least_m, slope, depth_m):  #
     """
     surface_m = np.inf
     for row in range(len(points)):
-        along, aside = _place(points[row], origin, direction)
-        if 0 < along < surface_m and aside <= max(least_m, slope * along):
+        along, square = _place(points, row, origin, direction)
+        if 0 < along < surface_m and square <= max(least_m, slope * along) ** 2:
             surface_m = along
-    best, best_aside = -1, np.inf
+    best, best_square = -1, np.inf
     for row in range(len(points)):
-        along, aside = _place(points[row], origin, direction)
-        if 0 < along <= surface_m + depth_m and aside < best_aside and aside <= max(least_m, slope * along):
-            best, best_aside = row, aside
+        along, square = _place(points, row, origin, direction)
+        if 0 < along <= surface_m + depth_m and square < best_square and square <= max(least_m, slope * along) ** 2:
+            best, best_square = row, square
     return best
 
 
 @njit(cache=True, nogil=True)
-def _place(point, origin, direction):  # type: ignore[no-untyped-def]
-    """How far along the ray a point is, and how far from it."""
-    x, y, z = point[0] - origin[0], point[1] - origin[1], point[2] - origin[2]
+def _place(points, row, origin, direction):  # type: ignore[no-untyped-def]
+    """How far along the ray a point is, and how far from it, squared."""
+    x, y, z = points[row, 0] - origin[0], points[row, 1] - origin[1], points[row, 2] - origin[2]
     along = x * direction[0] + y * direction[1] + z * direction[2]
-    square = x * x + y * y + z * z - along * along
-    return along, np.sqrt(max(square, 0.0))
+    return along, x * x + y * y + z * z - along * along

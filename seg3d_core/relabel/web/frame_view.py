@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 
 from seg3d_core.browser.colouring import Colours, point_colours, true_colours
 from seg3d_core.data.scenes import SceneFolder
+from seg3d_core.geometry.camera import Camera
 from seg3d_core.geometry.transforms import apply, invert
+from seg3d_core.relabel.web.frame_view_kernels import number_by_pixel, rows_in_view
 from seg3d_core.types import Cloud, RgbdFrame
 
 _TOLERANCE = 0.02
 """A point is seen where the depth image has its depth but for this share, and no less than the same in metres."""
 
 _TINT = 0.65
+
+_NEAREST_M = 0.05
+"""What is nearer to the camera, or behind it, is not seen."""
+
+_MARGIN = 0.05
+"""Of (x/z, y/z) around a picture: points whose middle is not in it reach into it."""
 
 
 class FrameViews:
@@ -67,6 +75,7 @@ class FrameViews:
         self,
         index: int,
         cloud: Cloud,
+        rows: Int64[np.ndarray, " R"],
         instance_ids: Int32[np.ndarray, " N"],
         selected: Bool[np.ndarray, " N"] | None,
         colours: Colours,
@@ -77,51 +86,49 @@ class FrameViews:
         Args:
             index: of the frame.
             cloud: of the scene.
+            rows: of the points that are drawn: an even subset will do.
             instance_ids: 0 = none.
             selected: the object in progress; None where there is none.
             colours: "true": only the object in progress is shown.
-            spacing_m: between neighbouring points of the cloud: so large is a point.
+            spacing_m: between neighbouring points of ``rows``: so large is a point.
 
         Raises:
             InputError: an image is missing or damaged.
         """
         frame = self.frame(index)
         base = np.full((*frame.depth_m.shape, 3), 0.5, np.float32) if frame.rgb is None else frame.rgb
-        shown = np.zeros(len(cloud), np.bool_) if selected is None else selected.copy()
+        shown = np.zeros(len(rows), np.bool_) if selected is None else selected[rows]
         if colours == "instances":
-            shown |= instance_ids > 0
-        rows = np.flatnonzero(shown)
-        part = cloud.select(rows)
-        rgb = point_colours(
-            true_colours(part), instance_ids[rows], None if selected is None else selected[rows], (), colours
-        )
-        tint = _splat(frame, part.points, rgb, spacing_m)
-        covered = tint.any(axis=-1, keepdims=True)
-        mixed = np.where(covered, (1 - _TINT) * base * 255 + _TINT * tint, base * 255)
-        picture: UInt8[np.ndarray, "H W 3"] = np.rint(mixed).clip(0, 255).astype(np.uint8)
+            shown |= instance_ids[rows] > 0
+        pixels, seen = _seen(frame, cloud.points, rows[shown], spacing_m)
+        distinct, of_pixel = np.unique(seen, return_inverse=True)
+        chosen = None if selected is None else selected[distinct]
+        tint = point_colours(true_colours(cloud.select(distinct)), instance_ids[distinct], chosen, (), colours)
+        picture: UInt8[np.ndarray, "H W 3"] = np.rint(base * 255).clip(0, 255).astype(np.uint8)
+        picture[pixels] = np.rint((1 - _TINT) * picture[pixels] + _TINT * tint[of_pixel]).astype(np.uint8)
         return picture
 
 
-def _splat(
-    frame: RgbdFrame, points: Float32[np.ndarray, "M 3"], rgb: UInt8[np.ndarray, "M 3"], spacing_m: float
-) -> UInt8[np.ndarray, "H W 3"]:
-    """Colours of the points that the frame sees, each as a square of its size; black where there are none."""
+def _seen(
+    frame: RgbdFrame, points: Float32[np.ndarray, "N 3"], rows: Int64[np.ndarray, " R"], spacing_m: float
+) -> tuple[Bool[np.ndarray, "H W"], Int64[np.ndarray, " P"]]:
+    """The pixels in which a frame sees points, each a square of its size, and the row of the point in each of them."""
     assert frame.T_world_camera is not None, "frames of scenes have poses"
-    height, width = frame.depth_m.shape
-    local = apply(invert(frame.T_world_camera), points)
-    image = np.zeros((height, width, 3), np.uint8)
-    ahead = local[:, 2] > 0.05
-    local, rgb = local[ahead], rgb[ahead]
-    if not len(local):
-        return image
-    pixels = np.rint(frame.camera.project(local)).astype(np.int64)
-    radius = int(np.ceil(frame.camera.K[0, 0] * spacing_m / 2 / float(np.median(local[:, 2]))))
-    for down in range(-radius, radius + 1):
-        for across in range(-radius, radius + 1):
-            u, v = pixels[:, 0] + across, pixels[:, 1] + down
-            inside = np.flatnonzero((u >= 0) & (u < width) & (v >= 0) & (v < height))
-            depth = frame.depth_m[v[inside], u[inside]]
-            tolerance = np.maximum(_TOLERANCE * local[inside, 2], _TOLERANCE)
-            seen = inside[np.abs(depth - local[inside, 2]) <= tolerance]
-            image[v[seen], u[seen]] = np.maximum(rgb[seen], 1)
-    return image
+    camera, T_camera_world = frame.camera, invert(frame.T_world_camera)
+    low, high = _borders(camera)
+    rows = rows_in_view(points, rows, T_camera_world, low, high, _NEAREST_M)
+    if not len(rows):
+        return np.zeros(frame.depth_m.shape, np.bool_), rows
+    local = apply(T_camera_world, points[rows])
+    radius = int(np.ceil(camera.K[0, 0] * spacing_m / 2 / float(np.median(local[:, 2]))))
+    pixels = np.rint(camera.project(local)).astype(np.int64)
+    numbers = number_by_pixel(pixels, local[:, 2], frame.depth_m, radius, _TOLERANCE)
+    covered: Bool[np.ndarray, "H W"] = numbers >= 0
+    return covered, rows[numbers[covered]]
+
+
+def _borders(camera: Camera) -> tuple[Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]:
+    """The least and the largest (x/z, y/z) that a picture shows, and a little more."""
+    u, v = np.meshgrid([-1, camera.width / 2, camera.width], [-1, camera.height / 2, camera.height])
+    places = camera.undistorted(np.stack([u.ravel(), v.ravel()], axis=1))
+    return np.nanmin(places, axis=0) - _MARGIN, np.nanmax(places, axis=0) + _MARGIN

@@ -106,8 +106,8 @@ class Panel:
             return
         try:
             self._frame.image = now.frames.picture(
-                controller.frame, now.session.cloud, now.session.instance_ids, selected, controller.colours,
-                now.overview.spacing_m,
+                controller.frame, now.session.cloud, now.overview.rows, now.session.instance_ids, selected,
+                controller.colours, now.overview.spacing_m,
             )  # fmt: skip
         except Seg3dError as error:
             self._frame.image = _NO_FRAME

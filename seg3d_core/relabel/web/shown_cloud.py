@@ -36,8 +36,7 @@ class ShownCloud:
         if now is not self._open:
             self._replace(now)
         seen = _Seen(controller, selected, self._rows)
-        for piece in np.flatnonzero(seen.changed(self._seen, self._starts)):
-            self._overview[piece].paint(controller, selected)
+        self._paint(seen, np.flatnonzero(seen.changed(self._seen, self._starts)))
         self._seen = seen
         self._show_detail(controller, selected)
         self._show_marks(controller, selected is not None)
@@ -50,9 +49,24 @@ class ShownCloud:
         self._overview = [
             _Node(self._scene, f"/cloud/{number}", now, rows, size_m) for number, rows in enumerate(now.overview.pieces)
         ]
-        self._rows = np.concatenate(now.overview.pieces)
+        self._rows = now.overview.rows
         self._starts = np.cumsum([0, *(len(rows) for rows in now.overview.pieces[:-1])])
+        self._true_rgb = true_colours(now.session.cloud.select(self._rows))
         self._open, self._seen = now, None
+
+    def _paint(self, seen: _Seen, pieces: Int64[np.ndarray, " P"]) -> None:
+        """Send the colours of pieces, all of them found at once."""
+        if not len(pieces):
+            return
+        places = [slice(self._starts[piece], self._starts[piece] + len(self._overview[piece].rows)) for piece in pieces]
+        at = np.concatenate([np.arange(place.start, place.stop) for place in places])
+        chosen = seen.selected[at]
+        rgb = point_colours(
+            self._true_rgb[at], seen.ids[at], chosen if chosen.any() else None, seen.picked, seen.colours
+        )
+        ends = np.cumsum([place.stop - place.start for place in places])[:-1]
+        for piece, own in zip(pieces, np.split(rgb, ends), strict=True):
+            self._overview[piece].send(own)
 
     def _show_detail(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
         """All points around the last click, where the overview leaves some out."""
@@ -109,7 +123,10 @@ class _Node:
 
     def paint(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
         """Send the colours, where they are others than before."""
-        rgb = _colours(controller, self.rows, selected)
+        self.send(_colours(controller, self.rows, selected))
+
+    def send(self, rgb: UInt8[np.ndarray, "P 3"]) -> None:
+        """Send colours, where they are others than before."""
         if not np.array_equal(self.handle.colors, rgb):
             self.handle.colors = rgb
 

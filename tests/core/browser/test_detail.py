@@ -13,7 +13,7 @@ def test_large_clouds_are_shown_in_pieces_and_whole_where_somebody_clicked(monke
     everything = overview(points)
     assert everything.is_whole
     assert np.sort(np.concatenate(everything.pieces)).tolist() == list(range(20_000))
-    assert max(np.ptp(points[rows], axis=0).max() for rows in everything.pieces) <= 4 / 24 + 1e-5
+    assert max(np.ptp(points[rows], axis=0).max() for rows in everything.pieces) <= 4 / 12 + 1e-5
     some = overview(points, 2000)
     rows = np.concatenate(some.pieces)
     assert not some.is_whole and 500 < len(rows) <= 2000 and len(set(rows.tolist())) == len(rows)

@@ -63,8 +63,9 @@ def test_masks_are_projected_into_frames(table):
     cloud = scene.cloud().cloud
     views = FrameViews(SceneFolder.open(scene.path))
     assert len(views) == 4
-    plain = views.picture(0, cloud, np.zeros(len(cloud), np.int32), None, "instances", 0.01)
-    marked = views.picture(0, cloud, np.zeros(len(cloud), np.int32), things == FLAT, "true", 0.01)
+    rows, none = np.arange(len(cloud)), np.zeros(len(cloud), np.int32)
+    plain = views.picture(0, cloud, rows, none, None, "instances", 0.01)
+    marked = views.picture(0, cloud, rows, none, things == FLAT, "true", 0.01)
     frame = views.frame(0)
     changed = (plain != marked).any(axis=-1)
     blue = frame.rgb.argmax(axis=-1) == 2
