@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters, ListParameters
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
@@ -15,7 +16,7 @@ from rclpy.task import Future
 
 
 class ParametersOf:
-    """Asks nodes for all their parameters, each once, as soon as it is there.
+    """Asks nodes for all their parameters: each as soon as it is there, and again when it uses another model.
 
     Args:
         node: asks.
@@ -27,31 +28,40 @@ class ParametersOf:
         self._node = node
         self._told = told
         namespace = node.get_namespace().rstrip("/")
-        self._waiting = {
-            full: node.create_client(ListParameters, f"{full}/list_parameters")
-            for full in (name if name.startswith("/") else f"{namespace}/{name}" for name in names)
-        }
-        self._clients = list(self._waiting.values())
+        full_names = [name if name.startswith("/") else f"{namespace}/{name}" for name in names]
+        self._lists = {name: node.create_client(ListParameters, f"{name}/list_parameters") for name in full_names}
+        self._gets = {name: node.create_client(GetParameters, f"{name}/get_parameters") for name in full_names}
+        self._waiting = set(full_names)
+        self._models: dict[str, tuple[str, str]] = {}
+        self._diagnostics = node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
 
     def look(self) -> None:
         """Ask those who have come; to be called often."""
-        for name in [name for name, client in self._waiting.items() if client.service_is_ready()]:
-            client = self._waiting.pop(name)
-            future = client.call_async(ListParameters.Request())
+        for name in [name for name in sorted(self._waiting) if self._lists[name].service_is_ready()]:
+            self._waiting.remove(name)
+            future = self._lists[name].call_async(ListParameters.Request())
             future.add_done_callback(lambda done, name=name: self._listed(name, done))
 
     def destroy(self) -> None:
         """Ask nobody any more."""
-        for client in self._clients:
+        self._node.destroy_subscription(self._diagnostics)
+        for client in [*self._lists.values(), *self._gets.values()]:
             self._node.destroy_client(client)
-        self._clients.clear()
         self._waiting.clear()
+
+    def _hear(self, message: DiagnosticArray) -> None:
+        """A node says which model it uses, and how often that was loaded anew: a file may have been written over."""
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name in self._lists and values.get("model"):
+                model = values["model"], values.get("reloads", "0")
+                if self._models.get(status.name, model) != model:
+                    self._waiting.add(status.name)
+                self._models[status.name] = model
 
     def _listed(self, name: str, done: Future) -> None:
         names = list(done.result().result.names)
-        client = self._node.create_client(GetParameters, f"{name}/get_parameters")
-        self._clients.append(client)
-        future = client.call_async(GetParameters.Request(names=names))
+        future = self._gets[name].call_async(GetParameters.Request(names=names))
         future.add_done_callback(lambda got: self._told(name, _values(names, got)))
 
 

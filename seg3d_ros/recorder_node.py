@@ -150,7 +150,9 @@ class RecorderNode(ManagedNode[RecorderNodeConfig]):
         """Record all parameters that are known by now; they are latched, so every file has them."""
         self._found_parameters[name] = values
         digest = model_digest(values)
-        if digest is not None:
+        if digest is None:
+            self._digests.pop(name, None)
+        else:
             self._digests[name] = digest
         topic = self._definitions.topic(self.resolve_topic_name(PARAMETERS), "std_msgs/msg/String", is_latched=True)
         now_ns = self.get_clock().now().nanoseconds

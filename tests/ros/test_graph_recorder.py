@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import signal
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ pytest.importorskip("rclpy", reason="needs rclpy: the ROS wheels (Python 3.11, 3
 
 from boxes import HIGH, LOW, boxes_cloud, boxes_view
 from camera import CameraPublishers, Exposure
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import Transition
 from prompt_user import PromptUser
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -99,7 +102,10 @@ def test_services_and_states_of_a_continuous_recording(graph: Graph, tmp_path: P
     place = graph.publisher(String, "/map", LATCHED)
     place.publish(String(data="the map"))
     folder = tmp_path / "bags"
-    node = recorder(graph, folder, parameters_of="recorder_node")
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"first")
+    graph.probe.declare_parameter("model", str(weights))
+    node = recorder(graph, folder, parameters_of="recorder_node probe")
     graph.subscribed(note)
     say(note, range(10))
     graph.until(lambda: int(graph.status(NODE).get("frames_used", 0)) >= 11)
@@ -122,13 +128,24 @@ def test_services_and_states_of_a_continuous_recording(graph: Graph, tmp_path: P
     # Both figures of one report: the first recording had as many messages.
     twelve = {"recording": str(second), "recorded_messages": "12"}
     graph.until(lambda: twelve.items() <= graph.status(NODE).items())
+    # The probe says that it has loaded its model anew.
+    uses = graph.publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+    graph.until(lambda: uses.get_subscription_count() == 2)
+    for reloads in ("0", "1"):
+        values = [KeyValue(key="model", value=str(weights)), KeyValue(key="reloads", value=reloads)]
+        uses.publish(DiagnosticArray(status=[DiagnosticStatus(name="/probe", values=values)]))
+        weights.write_bytes(b"second")
+    twelve["recorded_messages"] = "13"
+    graph.until(lambda: twelve.items() <= graph.status(NODE).items())
     assert graph.transition(NODE, Transition.TRANSITION_DEACTIVATE)
     assert notes(second) == list(range(20, 30))
     with BagReader(second) as reader:
         latched = {topic.name for topic in reader.topics() if topic.is_latched}
-        (said,) = reader.messages([f"{NODE}/parameters"])
+        *_, said = reader.messages([f"{NODE}/parameters"])
     assert latched == {"/map", f"{NODE}/parameters"}
-    assert '"folder"' in deserialize_message(said.data, String).data
+    told = json.loads(deserialize_message(said.data, String).data)
+    assert "folder" in told["parameters"][NODE]
+    assert told["model_sha256"] == {"/probe": hashlib.sha256(b"second").hexdigest()}
     assert node.stop() == 0
 
 
