@@ -16,6 +16,7 @@ from seg3d_core.geometry.transforms import apply, invert, to_quaternion
 from seg3d_core.relabel.settings import RelabelConfig
 from seg3d_core.relabel.web.controller import RelabelController
 from seg3d_core.relabel.web.frame_view import FrameViews
+from seg3d_core.relabel.web.frame_view_kernels import number_by_pixel, rows_in_view
 from seg3d_core.relabel.web.server import RelabelServer, screen_view
 
 TABLE, TALL, FLAT, BALL = 1, 2, 3, 4
@@ -74,6 +75,29 @@ def test_masks_are_projected_into_frames(table):
     assert not (changed & (frame.rgb[..., 0] > 0.7)).sum() > 0.1 * changed.sum()
     assert views.best_for(np.array([0.15, 0.0, 0.2])) in (0, 1)
     assert views.best_for(np.array([0.0, 0.0, 50.0])) is None
+
+
+def test_a_pixel_has_the_last_point_that_is_seen_there():
+    random = np.random.default_rng(0)
+    points = random.uniform(-1, 1, (300, 3)).astype(np.float32)
+    T = np.eye(4)
+    T[:3, 3] = 0.1, -0.2, 1.0
+    low, high = np.array([-0.5, -0.4]), np.array([0.3, 0.6])
+    rows = np.arange(0, 300, 2)
+    local = apply(T, points[rows])
+    slopes = local[:, :2] / local[:, 2:]
+    plain = rows[(local[:, 2] > 0.1) & (slopes >= low).all(axis=1) & (slopes <= high).all(axis=1)]
+    assert rows_in_view(points, rows, T, low, high, 0.1).tolist() == plain.tolist()
+
+    pixels, depth = random.integers(-3, 23, (80, 2)), random.uniform(0.5, 2, 80).astype(np.float32)
+    frame = random.uniform(0.5, 2, (16, 20)).astype(np.float32)
+    expected = np.full(frame.shape, -1)
+    for number, (u, v) in enumerate(pixels):
+        for down, across in np.ndindex(frame.shape):
+            is_near = max(abs(down - v), abs(across - u)) <= 2
+            if is_near and abs(frame[down, across] - depth[number]) <= 0.1 * max(depth[number], 1):
+                expected[down, across] = number
+    assert (number_by_pixel(pixels, depth, frame, 2, 0.1) == expected).all()
 
 
 def test_scenes_without_frames_have_none(tmp_path, table, told_class):
