@@ -41,10 +41,12 @@ class Cloud:
         stamp_ns: time of the measurement in nanoseconds; of a fused cloud, of the newest frame in it.
         source_index: (N,) row-major position of each point in the organised cloud or image it came from, or None.
         viewpoint: where the one sensor stood that saw every point, metres in ``frame_id``; None if unknown or several.
+        up: away from the floor, of any length but 0, in ``frame_id``; None: its z axis.
         known_finite: whoever made the points has looked at every coordinate; saves looking again. Not kept.
 
     Raises:
-        InputError: a length disagrees with ``points``, or a coordinate (of the viewpoint, too) is not finite.
+        InputError: a length disagrees with ``points``, a coordinate (of the viewpoint, too) is not finite, or ``up`` is
+            no direction.
     """
 
     points: Float32[np.ndarray, "N 3"]
@@ -54,6 +56,7 @@ class Cloud:
     stamp_ns: int = 0
     source_index: Int64[np.ndarray, " N"] | None = None
     viewpoint: Float64[np.ndarray, "3"] | None = None
+    up: Float64[np.ndarray, "3"] | None = None
     known_finite: InitVar[bool] = False
 
     def __post_init__(self, known_finite: bool) -> None:
@@ -65,6 +68,8 @@ class Cloud:
             self._check_points()
         if self.viewpoint is not None and not np.isfinite(self.viewpoint).all():
             raise InputError(f"the viewpoint of the cloud is not finite: {self.viewpoint.tolist()} m")
+        if self.up is not None and not 0 < float(np.linalg.norm(self.up)) < np.inf:
+            raise InputError(f"up = {self.up.tolist()} of the cloud is no direction")
 
     def _check_points(self) -> None:
         # The sum of squares is finite only if every coordinate is: one pass, no (N, 3) temporary.

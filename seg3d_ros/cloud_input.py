@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import PointCloud2
 
@@ -65,8 +66,11 @@ def cloud_input(
 
 def vertical(config: CloudInputConfig) -> Vertical:
     """The vertical in the results' frame: a level camera's where that is the frame, else REP-103's z."""
-    in_camera = config.input == "rgbd" and config.pose_source == "none"
-    return (0.0, -1.0, 0.0) if in_camera else (0.0, 0.0, 1.0)
+    return (0.0, -1.0, 0.0) if _is_in_camera(config) else (0.0, 0.0, 1.0)
+
+
+def _is_in_camera(config: CloudInputConfig) -> bool:
+    return config.input == "rgbd" and config.pose_source == "none"
 
 
 def practice_cloud(config: CloudInputConfig, logger: RcutilsLogger) -> Cloud:
@@ -99,5 +103,7 @@ def _of_exposure(
         cloud = backproject(frame, config.min_depth_m, config.max_depth_m, config.pixel_stride)
     if len(cloud) == 0:
         raise InputError(f"no depth between {config.min_depth_m:g} and {config.max_depth_m:g} m in the image")
+    if _is_in_camera(config):
+        cloud = replace(cloud, up=np.array(vertical(config)))
     sensor_frame = item.rgb.header.frame_id
     return CloudInput(cloud, CameraImage(*frame.depth_m.shape, sensor_frame), sensor_frame)

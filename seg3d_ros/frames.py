@@ -284,7 +284,10 @@ def in_world(cloud: Cloud, pose: WorldPose) -> Cloud:
     rotation[:3, 3] = 0
     normals = None if cloud.normals is None else apply(rotation, cloud.normals)
     viewpoint = None if cloud.viewpoint is None else T[:3, :3] @ cloud.viewpoint + T[:3, 3]
-    return replace(cloud, points=apply(T, cloud.points), normals=normals, viewpoint=viewpoint, frame_id=pose.frame_id)
+    up = None if cloud.up is None else T[:3, :3] @ cloud.up
+    return replace(
+        cloud, points=apply(T, cloud.points), normals=normals, viewpoint=viewpoint, up=up, frame_id=pose.frame_id
+    )
 
 
 def _unavailable(source_frame: str, world_frame: str, stamp_ns: int | None, why: str) -> TransformUnavailable:

@@ -130,6 +130,7 @@ def upright(truth: Truth, up: str) -> Truth:
         points=_turned(cloud.points, rotation),
         normals=None if cloud.normals is None else _turned(cloud.normals, rotation),
         viewpoint=None if cloud.viewpoint is None else rotation @ cloud.viewpoint,
+        up=None,
     )
     axis = (0.0, 0.0, 1.0) if up == "z" else (0.0, 1.0, 0.0)
     return Truth(replace(truth.labelled, cloud=turned), truth.background, axis)

@@ -137,11 +137,14 @@ def _load(path: Path, read: Callable[[Path], LabelledCloud], report: Report) -> 
     report(0.0, "reading")
     labelled = read(path)
     named = {number for number, name in labelled.names.items() if name.lower() in BACKGROUND_NAMES}
-    return Truth(labelled, frozenset(named), _up(labelled, named))
+    up = _up(labelled, named)
+    if labelled.cloud.viewpoint is not None:
+        labelled = replace(labelled, cloud=replace(labelled.cloud, up=np.array(up)))
+    return Truth(labelled, frozenset(named), up)
 
 
 def _up(labelled: LabelledCloud, background: set[int]) -> tuple[float, float, float]:
-    """Up in pictures: z, or for the view of one camera the normal of the table, towards the camera."""
+    """Up: z, or for the view of one camera the normal of the table, towards the camera."""
     rows = np.isin(labelled.instance_id, list(background))
     if labelled.cloud.viewpoint is None or rows.sum() < 3:
         return 0.0, 0.0, 1.0

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int32, Int64
 
 from seg3d_core.config import Segment3DSettings
 from seg3d_core.errors import InputError
+from seg3d_core.geometry.upright import upright
 from seg3d_core.geometry.voxels import voxelize
 from seg3d_core.sparse.keys import COORDINATE_LIMIT
 from seg3d_core.sparse.tensor import SparseTensor
@@ -38,7 +39,7 @@ class VoxelInput:
     Attributes:
         coordinates: (V, 3) floor(point / voxel size).
         colours: (V, 3) normalised; 0 is the mean colour.
-        xyz: (V, 3) the point, m divided by ``coordinate_scale``.
+        xyz: (V, 3) the point, z up, m divided by ``coordinate_scale``.
         point_to_voxel: (N,) voxel of each point.
         first_point: (V,) that point.
     """
@@ -64,7 +65,7 @@ def voxel_input(cloud: Cloud, settings: Segment3DSettings) -> VoxelInput:
     """The voxels of ``cloud``. A cloud without colours gets the mean colour everywhere.
 
     Points are divided by the voxel size in float32, as the original divides them: a point on the border of two voxels
-    falls into the same one.
+    falls into the same one. Clouds that say which way is up are turned to stand on their floor first.
 
     Raises:
         InputError: fewer than 2 points, coordinates out of reach of voxel numbers, or colours that are not in 0..1.
@@ -72,6 +73,8 @@ def voxel_input(cloud: Cloud, settings: Segment3DSettings) -> VoxelInput:
     if len(cloud) < MIN_POINTS:
         raise InputError(f"cloud has {len(cloud)} points, Segment3D needs at least {MIN_POINTS}")
     points = scaled(cloud.points, settings.coordinate_scale)
+    if cloud.up is not None:
+        points = upright(points, cloud.up)
     in_voxels = points / np.float32(settings.voxel_edge_m)
     _check_reach(cloud, in_voxels, settings)
     if cloud.rgb is not None:

@@ -16,8 +16,8 @@ from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.data.scenes.description import sha256_of
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.evaluation.progress import Stream
+from seg3d_core.geometry.upright import upright
 from seg3d_core.learning.progress import StepProgress
-from seg3d_core.learning.segment3d.lifting import upright
 from seg3d_core.learning.segment3d.pseudo_files import PseudoMasks, made_by, write_pseudo_masks
 from seg3d_core.learning.segment3d.sources import TRUTH
 from seg3d_core.segment3d.predictor import Segment3D

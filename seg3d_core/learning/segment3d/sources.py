@@ -15,8 +15,9 @@ from seg3d_core.data.scenes import SceneCloud, SceneFolder
 from seg3d_core.data.scenes.folder import frame_name
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.geometry.superpoints import cloud_superpoints
+from seg3d_core.geometry.upright import upright
 from seg3d_core.learning.segment3d.data_settings import DataConfig
-from seg3d_core.learning.segment3d.lifting import lift_frame, upright
+from seg3d_core.learning.segment3d.lifting import lift_frame
 from seg3d_core.learning.segment3d.pseudo_files import read_pseudo_masks, scores
 from seg3d_core.learning.segment3d.samples import LabelTargets, ProposalTargets, Targets, TrainingCloud
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS

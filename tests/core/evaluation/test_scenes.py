@@ -97,7 +97,9 @@ def test_up_is_the_normal_of_the_table_towards_the_camera(tmp_path: Path) -> Non
     points = (flat - np.outer(flat @ normal, normal) + (0, 0.1, 1)).astype(np.float32)
     write_labelled(tmp_path / "a.npz", LabelledCloud(Cloud(points), np.ones(200, np.int32), {}))
     (scene,) = find_scenes([f"osd:{tmp_path / 'a.npz'}"])
-    np.testing.assert_allclose(scene.load(silent).up, normal, atol=1e-5)
+    truth = scene.load(silent)
+    np.testing.assert_allclose(truth.up, normal, atol=1e-5)
+    np.testing.assert_array_equal(truth.labelled.cloud.up, truth.up)
 
 
 def test_a_pcd_without_labels_is_no_scene_of_the_database(tmp_path: Path) -> None:

@@ -216,6 +216,17 @@ def test_outdoors_a_scaled_world_is_the_same_world(nano, everything):
     assert eight.cloud is large
 
 
+def test_a_camera_that_knows_which_way_is_up_sees_the_same_world(nano, everything):
+    cloud = patch()
+    lying = replace(cloud, points=cloud.points[:, [0, 2, 1]] * np.float32([1, -1, 1]), up=np.array([0.0, -2, 0]))
+    upright = Segment3D(nano, settings_of(**ALL)).segment(cloud)
+    found = Segment3D(nano, settings_of(**ALL)).segment(lying)
+    assert len(upright) > 0
+    assert same(upright, found)
+    assert found.cloud is lying
+    assert not same(upright, Segment3D(nano, settings_of(**ALL)).segment(replace(lying, up=None)))
+
+
 def test_clouds_beyond_max_voxels_are_segmented_in_tiles(nano, everything):
     cloud = patch(points=20_000, size_m=(4, 0.5, 0.05))
     tiled = Segment3D(nano, settings_of(max_voxels=1500, overlap_m=0.1, **ALL))

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.camera import Camera
-from seg3d_core.learning.segment3d.lifting import lift_frame, numbered, upright, upright_rotation
+from seg3d_core.learning.segment3d.lifting import lift_frame, numbered
 from seg3d_core.types import RgbdFrame
 
 # f = 2 px, centre at pixel (1, 0).
@@ -52,24 +52,3 @@ def test_frames_that_cannot_be_lifted():
         lift_frame(RgbdFrame(DEPTH, CAMERA, None, T), np.zeros((4, 3), np.int32))
     nothing = lift_frame(RgbdFrame(0 * DEPTH, CAMERA, None, T), ids)
     assert len(nothing.cloud) == len(nothing.instance_id) == 0
-
-
-@settings(max_examples=30)
-@given(arrays(np.float64, 3, elements=st.floats(-5, 5)).filter(lambda up: np.linalg.norm(up) > 1e-3))
-def test_up_becomes_z_by_the_least_turn(up):
-    R = upright_rotation(up)
-    unit = up / np.linalg.norm(up)
-    np.testing.assert_allclose(R @ unit, [0, 0, 1], atol=1e-4)
-    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
-    assert np.linalg.det(R) > 0
-    # The angle of a rotation is in its trace.
-    assert abs((np.trace(R) - 1) / 2 - unit[2]) < 1e-6
-
-
-def test_upright_clouds_stay_as_they_are():
-    points = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    assert upright(points, np.array([0, 0, 2.0])) is points
-    np.testing.assert_allclose(upright(points, np.array([0, 0, -1.0]))[:, 2], -points[:, 2], atol=1e-6)
-    np.testing.assert_allclose(upright(points, np.array([0, 1.0, 0]))[:, 2], points[:, 1], atol=1e-6)
-    with pytest.raises(InputError, match="must be a direction"):
-        upright(points, np.zeros(3))
