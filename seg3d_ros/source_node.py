@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from pydantic import Field
+from pydantic import Field, model_validator
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -37,9 +37,16 @@ class SourceConfig(Config):
 
     sequence: str = Field("room:3", description="room:SEED renders a furnished room; else a folder with a sequence.")
     frames: int = Field(0, ge=0, le=1_000_000, description="Play at most this many frames; 0: all.")
+    rounds: int = Field(1, ge=1, le=10_000, description="Play them so many times, one after the other; needs restamp.")
     rate_hz: float = Field(5.0, gt=0, le=120, description="Frames per second.")
     restamp: bool = Field(True, description="Stamp frames with the time they are sent; false: their recorded stamps.")
     lossless: bool = Field(False, description="Keep every frame until all subscribers have it; false: the last five.")
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> SourceConfig:
+        if self.rounds > 1 and not self.restamp:
+            raise ValueError(f"rounds = {self.rounds} with recorded stamps: time would go back; set restamp")
+        return self
 
 
 class SourceNode(Player):
@@ -62,8 +69,9 @@ class SourceNode(Player):
         either.
         """
         sequence = open_playback(self.config.sequence)
-        count = min(len(sequence), self.config.frames or len(sequence))
-        coming = (self._prepare(sequence, index, count) for index in range(count))
+        length = min(len(sequence), self.config.frames or len(sequence))
+        count = length * self.config.rounds
+        coming = (self._prepare(sequence, number % length, number, count) for number in range(count))
         ready = deque(islice(coming, PREPARED_FRAMES))
         await_subscribers(self._outputs)
         start = time.monotonic()
@@ -76,10 +84,10 @@ class SourceNode(Player):
         self.get_logger().info(f"sent {count} frames in {time.monotonic() - start:.1f} s")
         return count
 
-    def _prepare(self, sequence: RgbdSequence, index: int, count: int) -> FrameMessages:
+    def _prepare(self, sequence: RgbdSequence, index: int, number: int, count: int) -> FrameMessages:
         frame = sequence[index]
-        if index % 10 == 0 or index == count - 1:
-            self.get_logger().info(f"prepared frame {index + 1} of {count}")
+        if number % 10 == 0 or number == count - 1:
+            self.get_logger().info(f"prepared frame {number + 1} of {count}")
         return _frame_messages(frame)
 
     def _send(self, messages: FrameMessages) -> None:

@@ -25,6 +25,7 @@ class DemoOptions:
         sequence: what source_node plays: a folder with an RGB-D sequence, or room:SEED.
         bag: rosbag2 to play instead, None for a sequence.
         frames: play at most this many frames; 0 = all.
+        rounds: play the sequence so often; the map is complete after the first time.
         rate_hz: frames per second.
         lossless: every frame is used, in order, with its recorded stamp.
         out: folder for picture, cloud, recording and logs.
@@ -40,6 +41,7 @@ class DemoOptions:
     sequence: str
     bag: Path | None
     frames: int
+    rounds: int
     rate_hz: float
     lossless: bool
     out: Path
@@ -64,6 +66,7 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
     what.add_argument("--bag", type=Path, help="rosbag2 recording (MCAP or sqlite3) with a cloud, or RGB-D and tf")
     what.add_argument("--seed", type=int, help=f"render this room instead of {source.sequence}")
     parser.add_argument("--frames", type=int, default=source.frames, help="play at most this many frames; 0: all")
+    parser.add_argument("--rounds", type=int, default=source.rounds, help="play it so often: is it as fast ever after?")
     parser.add_argument("--rate", type=float, default=source.rate_hz, help="frames per second (default %(default)s)")
     parser.add_argument("--lossless", action="store_true", help="use every frame in order: deterministic, not live")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default out)")
@@ -86,6 +89,7 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
         sequence=_sequence(values),
         bag=values.bag,
         frames=values.frames,
+        rounds=_rounds(values),
         rate_hz=values.rate,
         lossless=values.lossless,
         out=values.out,
@@ -133,6 +137,20 @@ def _clicks(values: argparse.Namespace) -> int:
     if values.click and values.data is not None and not values.at:
         raise ConfigError("--click on a recorded sequence needs places: --at X Y Z, m in the frame of its poses")
     return int(count)
+
+
+def _rounds(values: argparse.Namespace) -> int:
+    """How often the sequence is played.
+
+    Raises:
+        ConfigError: less than once, or more than once what cannot be played again.
+    """
+    rounds = int(values.rounds)
+    if rounds < 1:
+        raise ConfigError(f"--rounds {rounds}: must be 1 or more")
+    if rounds > 1 and (values.lossless or values.bag is not None):
+        raise ConfigError("--rounds needs frames that are stamped anew: it does not work with --lossless or --bag")
+    return rounds
 
 
 def _sequence(values: argparse.Namespace) -> str:

@@ -50,6 +50,7 @@ def make_scenario(options: DemoOptions, logs: Path) -> Scenario:
             "sequence": options.sequence,
             "frames": options.frames,
             "rate_hz": float(options.rate_hz),
+            "rounds": options.rounds,
             "restamp": not options.lossless,
             "lossless": options.lossless,
         },

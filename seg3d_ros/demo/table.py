@@ -57,11 +57,18 @@ def age_rows(results: Sequence[Result]) -> list[Row]:
     ages = np.array([result.age_s for result in results])
     rows = [("age on arrival", f"{np.median(ages):.2f} s median, {np.percentile(ages, 95):.2f} s p95")]
     if len(ages) >= 4:
-        quarters = [float(np.median(part)) for part in np.array_split(ages, 4)]
+        quarters = [float(np.median([result.age_s for result in part])) for part in _quarters(results)]
         medians = " / ".join(f"{age:.2f}" for age in quarters)
         ratio = quarters[3] / quarters[1] if quarters[1] > 0 else np.inf
         rows.append(("age, by quarter of the run", f"{medians} s median; last / second {ratio:.2f}"))
+        points = [np.median([len(result.cloud) for result in part]) for part in _quarters(results)]
+        rows.append(("map, by quarter", " / ".join(f"{1e-3 * count:.0f}" for count in points) + " thousand points"))
     return rows
+
+
+def _quarters(results: Sequence[Result]) -> list[Sequence[Result]]:
+    ends = np.linspace(0, len(results), 5).round().astype(int).tolist()
+    return [results[first:last] for first, last in pairwise(ends)]
 
 
 def accuracy_rows(ap: ApResult, mean_best_iou: float) -> list[Row]:
