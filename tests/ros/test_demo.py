@@ -15,6 +15,9 @@ from PIL import Image  # noqa: E402
 
 from seg3d_core.data.bags import read_bag  # noqa: E402
 from seg3d_core.data.cloud_files import read_labelled  # noqa: E402
+from seg3d_core.errors import ConfigError  # noqa: E402
+from seg3d_ros.demo.options import parse_options  # noqa: E402
+from seg3d_ros.source_node import SourceConfig  # noqa: E402
 
 
 def test_rendered_room_becomes_instances_on_disk(tmp_path: Path, domain_id: int):
@@ -48,3 +51,14 @@ def test_what_cannot_be_played_is_said(tmp_path: Path, domain_id: int):
     done = run_demo(tmp_path / "out", domain_id, "--data", str(tmp_path))
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr
+
+
+def test_rounds_need_frames_that_are_stamped_anew() -> None:
+    assert parse_options(["--rounds", "3"]).rounds == 3
+    for arguments in (["--rounds", "2", "--lossless"], ["--rounds", "2", "--bag", "somewhere"]):
+        with pytest.raises(ConfigError, match="does not work with --lossless or --bag"):
+            parse_options(arguments)
+    with pytest.raises(ConfigError, match="--rounds 0: must be 1 or more"):
+        parse_options(["--rounds", "0"])
+    with pytest.raises(ConfigError, match="rounds = 2 with recorded stamps: time would go back"):
+        SourceConfig.build({"rounds": 2, "restamp": False})
