@@ -32,7 +32,7 @@ def test_the_scene_segmenter_is_there_and_says_what_it_was_trained_with():
     assert path.with_suffix(".md").is_file()
     network, card = segment3d_checkpoint.load_network(path), read_card(path)
     assert network.config == SEGMENT3D_PRESETS["nano"].model_copy(update={"num_queries": network.config.num_queries})
-    assert card is not None and card.superpoints and card.max_voxels and card.voxel_size_m == 0.03
+    assert card is not None and card.superpoints and card.max_voxels and card.voxel_size_m == 0.02
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
 
 
