@@ -29,6 +29,8 @@ LATCHED = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE, durabilit
 STREAM = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 KEPT_CLOUDS = 8
 """A labelled cloud carries instance colours; the true ones are in the input of the same stamp, a little earlier."""
+_STOPPED_NS = 500_000_000
+"""A cloud that comes so long after the last frame was published because the camera had stopped, not because of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +66,18 @@ class Result:
 
 @dataclass
 class Observation:
-    """What has been seen so far."""
+    """What has been seen so far.
+
+    Attributes:
+        late_ns: stamps of the clouds that came when the camera had stopped: fusion_node waits before it publishes them.
+    """
 
     frames: int = 0
     clouds: int = 0
     latest_clouds: deque[Cloud] = field(default_factory=lambda: deque(maxlen=KEPT_CLOUDS))
     results: list[Result] = field(default_factory=list)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+    late_ns: set[int] = field(default_factory=set)
 
 
 class Observer(Node):
@@ -89,6 +96,7 @@ class Observer(Node):
         self.lock = threading.Lock()
         self.seen = Observation()
         self._recording = recording
+        self._last_frame_ns: int | None = None
         self._watch(PoseStamped, "camera_pose", STREAM, self._on_pose)
         self._watch(PointCloud2, cloud_topic, LATCHED, self._on_cloud)
         self._watch(PointCloud2, "scene_node/instance_cloud", LATCHED, self._on_result)
@@ -110,10 +118,14 @@ class Observer(Node):
 
     def _on_pose(self, raw: bytes, arrived_ns: int) -> None:
         self.seen.frames += 1
+        self._last_frame_ns = arrived_ns
 
     def _on_cloud(self, raw: bytes, arrived_ns: int) -> None:
+        cloud = cloud_from_message(deserialize_message(raw, PointCloud2))
         self.seen.clouds += 1
-        self.seen.latest_clouds.append(cloud_from_message(deserialize_message(raw, PointCloud2)))
+        self.seen.latest_clouds.append(cloud)
+        if self._last_frame_ns is not None and arrived_ns - self._last_frame_ns > _STOPPED_NS:
+            self.seen.late_ns.add(cloud.stamp_ns)
 
     def _on_result(self, raw: bytes, arrived_ns: int) -> None:
         message = deserialize_message(raw, PointCloud2)

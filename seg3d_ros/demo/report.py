@@ -30,7 +30,7 @@ def write_report(options: DemoOptions, outcome: Outcome) -> int:
         return 1
     rows = frame_rows(outcome) + graph_rows(outcome.seen) + result_rows(results) + id_rows(results)
     if not options.lossless:  # recorded stamps have no age
-        rows += age_rows(results)
+        rows += age_rows(results, outcome.seen.late_ns)
     instances = results[-1].instances(outcome.seen.latest_clouds)
     seed = None if options.bag else room_seed(options.sequence)
     if seed is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -52,8 +52,14 @@ def id_rows(results: Sequence[Result]) -> list[Row]:
     return [("ids kept", f"{kept}; {len(lasting)} of {len(middle)} at half time are there at the end")]
 
 
-def age_rows(results: Sequence[Result]) -> list[Row]:
-    """How old the data was when its result arrived, and whether that grew."""
+def age_rows(results: Sequence[Result], late_ns: Collection[int] = ()) -> list[Row]:
+    """How old the data was when its result arrived, and whether that grew.
+
+    Without results of the stamps ``late_ns``, which waited for a camera that had stopped.
+    """
+    results = [result for result in results if result.cloud.stamp_ns not in late_ns]
+    if not results:
+        return []
     ages = np.array([result.age_s for result in results])
     rows = [("age on arrival", f"{np.median(ages):.2f} s median, {np.percentile(ages, 95):.2f} s p95")]
     if len(ages) >= 4:

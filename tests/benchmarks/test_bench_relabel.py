@@ -113,7 +113,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
-    desk = Desk(tmp_path / "boxes", 2_000_000 if request.config.getoption("--bench") else 50_000)
+    desk = Desk(tmp_path / "boxes", 2_000_000 if request.config.getoption("--bench") else 600_000)
     yield desk
     desk.close()
 

@@ -16,7 +16,10 @@ from PIL import Image  # noqa: E402
 from seg3d_core.data.bags import read_bag  # noqa: E402
 from seg3d_core.data.cloud_files import read_labelled  # noqa: E402
 from seg3d_core.errors import ConfigError  # noqa: E402
+from seg3d_core.types import Cloud  # noqa: E402
+from seg3d_ros.demo.observer import Result  # noqa: E402
 from seg3d_ros.demo.options import parse_options  # noqa: E402
+from seg3d_ros.demo.table import age_rows  # noqa: E402
 from seg3d_ros.source_node import SourceConfig  # noqa: E402
 
 
@@ -62,3 +65,16 @@ def test_rounds_need_frames_that_are_stamped_anew() -> None:
         parse_options(["--rounds", "0"])
     with pytest.raises(ConfigError, match="rounds = 2 with recorded stamps: time would go back"):
         SourceConfig.build({"rounds": 2, "restamp": False})
+
+
+def test_ages_by_quarter_leave_out_what_waited_for_a_camera_that_had_stopped() -> None:
+    def result(number: int, age_s: float) -> Result:
+        cloud = Cloud(np.zeros((1000 * number, 3), np.float32), stamp_ns=number)
+        return Result(cloud, np.zeros(len(cloud), np.int32), np.zeros(len(cloud), np.float32), age_s)
+
+    results = [result(number, 0.1 * number) for number in range(1, 9)] + [result(9, 5.0)]
+    rows = dict(age_rows(results, {9}))
+    assert rows["age on arrival"].startswith("0.45 s median")
+    assert rows["age, by quarter of the run"] == "0.15 / 0.35 / 0.55 / 0.75 s median; last / second 2.14"
+    assert rows["map, by quarter"] == "2 / 4 / 6 / 8 thousand points"
+    assert age_rows(results[-1:], {9}) == []
