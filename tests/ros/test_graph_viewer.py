@@ -126,6 +126,8 @@ def test_there_is_a_page_while_the_node_is_active(desk: PromptUser) -> None:
         PageUser(number)
     graph.until(lambda: not hears_clouds(desk))
     assert graph.transition(NODE, Transition.TRANSITION_ACTIVATE)
+    # The system gives it another port; what it says of itself comes a moment later.
+    graph.until(lambda: graph.status(NODE).get("port", "0") not in ("0", str(number)))
     page.close()
 
 

@@ -81,6 +81,7 @@ USERS = {
         "checkpoints",
         "devices.py",
         "labelling",
+        "learning/averaging.py",
         "learning/point_sam",
         "learning/run_folder.py",
         "learning/segment3d",
