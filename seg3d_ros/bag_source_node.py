@@ -24,7 +24,7 @@ from seg3d_ros.conversions.poses import pose_message
 from seg3d_ros.conversions.stamps import time_msg
 from seg3d_ros.interfaces import message_class
 from seg3d_ros.parameters import Parameters
-from seg3d_ros.playing import Player, await_subscribers, play_once
+from seg3d_ros.playing import Player, await_delivery, await_subscribers, play_once
 
 CLOCK = "/clock"
 CLOCK_PERIOD_NS = 20_000_000
@@ -62,6 +62,7 @@ class BagSourceNode(Player):
             # Poses first: a frame must not wait for the pose of its own stamp.
             events = _merged(poses, reader.messages(list(self._outputs)))
             count = sum(1 for _ in self._paced(events))
+        await_delivery([*self._outputs.values(), self._pose])
         self.get_logger().info(f"sent {count} messages")
         return count
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
@@ -14,6 +15,8 @@ from seg3d_core.errors import Seg3dError
 from seg3d_ros.process import Interrupt, run_process
 
 SUBSCRIBER_TIMEOUT_S = 120.0
+DELIVERY_TIMEOUT_S = 5.0
+"""A subscriber that has not taken what was sent by then is not waited for."""
 
 
 class Player(Node, ABC):
@@ -35,6 +38,12 @@ def await_subscribers(publishers: Sequence[Publisher], timeout_s: float = SUBSCR
         if time.monotonic() > end:
             raise Seg3dError(f"nobody subscribed to {', '.join(missing)} within {timeout_s:.0f} s")
         time.sleep(0.1)
+
+
+def await_delivery(publishers: Iterable[Publisher]) -> None:
+    """Return when reliable subscribers have what was sent, so that the last messages do not end with the process."""
+    for publisher in publishers:
+        publisher.wait_for_all_acked(Duration(seconds=DELIVERY_TIMEOUT_S))
 
 
 def play_once(make_player: Callable[[], Player]) -> NoReturn:

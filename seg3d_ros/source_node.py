@@ -10,7 +10,6 @@ from typing import NoReturn
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from pydantic import Field, model_validator
-from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -23,7 +22,7 @@ from seg3d_ros.conversions.cameras import info_from_camera
 from seg3d_ros.conversions.images import image_from_depth_m, image_from_rgb
 from seg3d_ros.conversions.poses import pose_message
 from seg3d_ros.parameters import Parameters
-from seg3d_ros.playing import Player, await_subscribers, play_once
+from seg3d_ros.playing import Player, await_delivery, await_subscribers, play_once
 
 CAMERA_FRAME = "camera_color_optical_frame"
 PREPARED_FRAMES = 300
@@ -80,7 +79,7 @@ class SourceNode(Player):
             time.sleep(max(0.0, start + index / self.config.rate_hz - time.monotonic()))
             self._send(ready.popleft())
             ready.extend(islice(coming, 1))
-        self._await_delivery()
+        await_delivery(self._outputs)
         self.get_logger().info(f"sent {count} frames in {time.monotonic() - start:.1f} s")
         return count
 
@@ -105,10 +104,6 @@ class SourceNode(Player):
     @property
     def _outputs(self) -> tuple[Publisher, ...]:
         return self._pose, self._info, self._depth, self._rgb
-
-    def _await_delivery(self) -> None:
-        for publisher in self._outputs:
-            publisher.wait_for_all_acked(Duration(seconds=5.0))
 
 
 def _frame_messages(frame: RgbdFrame) -> FrameMessages:

@@ -20,8 +20,8 @@ from lifecycle_msgs.msg import Transition
 from prompt_user import PromptUser
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
-from ros_graph import EVERYTHING, LATCHED, Child, Graph
-from sensor_msgs.msg import CompressedImage, PointCloud2
+from ros_graph import LATCHED, Child, Graph
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header, String
 from std_srvs.srv import Trigger
 
@@ -31,7 +31,6 @@ from seg3d_core.errors import InputError
 from seg3d_core.prompting import make_prompt_model
 from seg3d_core.recording.prompt_replay import ReplayConfig, replay_prompts
 from seg3d_core.recording.repair import repair_bag
-from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.compressed import depth_m_from_compressed, rgb_from_compressed
 from seg3d_ros.conversions.images import depth_m_from_image, rgb_from_image
 from seg3d_ros.conversions.stamps import header, stamp_ns
@@ -236,32 +235,3 @@ def test_recorded_prompts_are_asked_again(graph: Graph, tmp_path: Path) -> None:
     assert [(row.prompts, row.iou) for row in rows] == [(2, pytest.approx(1)), (1, pytest.approx(1))]
     assert node.stop() == 0
     graph.children.remove(node)
-
-
-def test_a_recording_replays_into_the_same_instances_with_the_same_ids(graph: Graph, tmp_path: Path) -> None:
-    results = graph.collect(PointCloud2, "/scene_node/instance_cloud", EVERYTHING)
-    again = graph.collect(PointCloud2, "/again/instance_cloud", EVERYTHING)
-    clouds = graph.publisher(PointCloud2, "/cloud", RELIABLE)
-    scene = graph.start("scene_node", process_all=True)
-    node = recorder(graph, tmp_path / "bags", topics="cloud scene_node/instance_cloud", cloud_period_s=0.0)
-    graph.active("/scene_node")
-    graph.subscribed(clouds, 2)
-    graph.until(lambda: graph.status(NODE).get("topics") == "2")
-    for number, spacing_m in enumerate((0.012, 0.014, 0.016)):
-        cloud, _ = boxes_cloud((10 + number) * S, spacing_m=spacing_m)
-        clouds.publish(cloud_to_message(cloud))
-        graph.until(lambda number=number: len(results) == number + 1)
-    graph.until(lambda: graph.status(NODE).get("frames_used") == "6")
-    assert (scene.stop(), node.stop()) == (0, 0)
-    graph.children.clear()
-    bag = only_bag(tmp_path / "bags")
-    recorded = [deserialize_message(m.data, PointCloud2) for m in read_bag(bag, ["/scene_node/instance_cloud"])]
-    assert recorded == results
-    graph.probe.destroy_publisher(clouds)
-    graph.start("scene_node", "-r", "__node:=again", process_all=True)
-    graph.active("/again")
-    source = graph.start("bag_source_node", bag=bag, await_topic="/cloud", speed=5.0)
-    graph.children.remove(source)  # it ends by itself
-    graph.until(lambda: len(again) == 3)
-    assert source.process.wait(30) == 0
-    assert again == recorded
