@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Int64
 from scipy.special import softmax
 
 from seg3d_core.config import PostprocessConfig
@@ -44,21 +44,31 @@ def postprocess(
 
 def propose(
     class_logits: Float32[np.ndarray, "Q K"],
-    mask_logits: Float32[np.ndarray, "Q V"],
+    mask_logits: Float32[np.ndarray, "Q S"],
     xyz: Float32[np.ndarray, "V 3"],
     config: PostprocessConfig,
+    voxel_to_segment: Int64[np.ndarray, " V"] | None = None,
 ) -> Proposals:
     """Masks split, scored and selected, on voxels, with probabilities; they may overlap. Arguments as ``postprocess``.
 
     The score of a mask is c_obj c_mask: the probability of class 0 among the classes, times the mean probability over
     the voxels that the mask holds.
 
+    Args:
+        voxel_to_segment: segment of each voxel, where ``mask_logits`` are of segments (S) and not of voxels.
+
     Raises:
         InputError: ``xyz`` is out of reach of ``eps_m``.
     """
-    objects = softmax(class_logits.astype(np.float64), axis=1)[:, 0]
+    objects = softmax(class_logits.astype(np.float64), axis=1)[:, 0].astype(np.float32)
+    if config.keep_fraction == 1:
+        # No score is above c_obj: most queries need not be looked at. A share, however, is of all of them.
+        possible = objects > config.min_score
+        objects, mask_logits = objects[possible], mask_logits[possible]
+    if voxel_to_segment is not None:
+        mask_logits = mask_logits[:, voxel_to_segment]
     offsets, members, probabilities = positive_members(mask_logits)
-    found = Proposals(objects.astype(np.float32), offsets, members, len(xyz), probabilities)
+    found = Proposals(objects, offsets, members, len(xyz), probabilities)
     found = found.select(found.sizes > 0)
     if config.split == "before_scoring":
         found = _split(found, xyz, config)

@@ -195,10 +195,8 @@ class Segment3D:
         )
         class_logits = _array(output.prediction.class_logits[0])
         mask_logits = _array(output.prediction.mask_logits[0])
-        if dense is not None:
-            mask_logits = mask_logits[:, dense]
         with stage("postprocess"):
-            return propose(class_logits, mask_logits, xyz, self._rule)
+            return propose(class_logits, mask_logits, xyz, self._rule, dense)
 
     def _degradation(self, voxels: int) -> str:
         if self._budget == self.settings.tile_voxels or voxels <= self._budget:

@@ -195,3 +195,20 @@ def test_after_the_proposals(scene: Scene, compare: Callable[..., None]) -> None
         bound=f"reads {found.members.nbytes / 1e6:.0f} MB",
         rounds=3,
     )
+
+
+def test_what_class_scores_rule_out(scene: Scene, compare: Callable[..., None]) -> None:
+    """A share of all instances needs all of them: just below 1 nothing is left out early."""
+    robot = POSTPROCESS_RULES["robot"]
+    of_all = robot.model_copy(update={"keep_fraction": float(np.nextafter(1, 0))})
+    rng = np.random.default_rng(0)
+    class_logits = rng.normal([-2, 0], 2, (len(scene.mask_logits), 2)).astype(np.float32)
+    compare(
+        f"proposals of the rules robot from {len(class_logits)} queries, a third of which may be objects",
+        lambda: propose(class_logits, scene.mask_logits, scene.xyz, robot),
+        "looking at every query",
+        lambda: propose(class_logits, scene.mask_logits, scene.xyz, of_all),
+        at_least=1.5,
+        bound=f"reads {scene.mask_logits.nbytes / 1e6:.0f} MB of logits",
+        rounds=3,
+    )

@@ -112,9 +112,8 @@ def find_masks(
     x = SparseTensor.from_coordinates(batch.coordinates, batch.colours)
     output = network(x, batch.xyz, batch.segments)
     class_logits, mask_logits = output.prediction.class_logits[0], output.prediction.mask_logits[0]
-    if batch.segments is not None:
-        mask_logits = mask_logits[:, batch.segments]
-    return propose(class_logits.float().cpu().numpy(), mask_logits.float().cpu().numpy(), sample.xyz, rule)
+    segments = None if batch.segments is None else batch.segments.cpu().numpy()
+    return propose(class_logits.float().cpu().numpy(), mask_logits.float().cpu().numpy(), sample.xyz, rule, segments)
 
 
 def _overlaps(truth: Bool[np.ndarray, "M V"], found: Proposals) -> Overlaps:

@@ -204,6 +204,32 @@ def test_the_released_rule_is_that_of_the_slow_version(seed, queries):
     assert found.masks.tolist() == [mask.tolist() for _, mask in expected]
 
 
+@given(seed=st.integers(0, 2**31), min_score=st.floats(0, 0.9))
+def test_what_class_scores_rule_out_is_all_that_is_left_out_early(seed, min_score):
+    rng = np.random.default_rng(seed)
+    xyz = rng.uniform(0, 0.3, (150, 3)).astype(np.float32)
+    logits = rng.normal(0, 3, (6, 150)).astype(np.float32)
+    classes = rng.normal(0, 2, (6, 2)).astype(np.float32)
+    config = PostprocessConfig(drop_voxels=5, keep_fraction=1, min_score=min_score)
+    all_scored = propose(classes, logits, xyz, config.model_copy(update={"min_score": 0.0}))
+    expected = all_scored.select(all_scored.scores > min_score)
+    found = propose(classes, logits, xyz, config)
+    assert found.scores.tolist() == expected.scores.tolist()
+    assert found.masks.tolist() == expected.masks.tolist()
+
+
+def test_masks_of_segments_are_those_of_their_voxels(scene):
+    segments = np.arange(133) // 8
+    logits = np.random.default_rng(0).normal(0, 3, (5, segments.max() + 1)).astype(np.float32)
+    classes = np.tile(OBJECT, (5, 1))
+    config = PostprocessConfig(**KEEP_ALL)
+    found = propose(classes, logits, scene, config, segments)
+    expected = propose(classes, logits[:, segments], scene, config)
+    assert len(found) > 0
+    assert found.masks.tolist() == expected.masks.tolist()
+    assert found.scores.tolist() == expected.scores.tolist()
+
+
 def test_points_of_a_voxel_that_is_not_there_are_refused(scene):
     with pytest.raises(InputError, match="a point is of row 133, but there are rows 0 to 132"):
         postprocess(OBJECT, _logits(np.ones(133, bool)), scene, PostprocessConfig(), np.array([133], np.int32))
