@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from seg3d_core.errors import ConfigError
 
@@ -18,6 +18,17 @@ class Config(BaseModel):
     """A frozen, validated group of settings; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _off_is_a_word(cls, values: Any) -> Any:
+        """YAML reads off and on as booleans; where they are choices, they are meant as words."""
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            name: _word(value, fields[name].annotation) if name in fields else value for name, value in values.items()
+        }
 
     @classmethod
     def build(cls: type[ConfigT], values: dict[str, Any]) -> ConfigT:
@@ -43,6 +54,13 @@ class Config(BaseModel):
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"cannot read settings from {path}: {error}") from error
         return cls.build(values or {})
+
+
+def _word(value: Any, annotation: Any) -> Any:
+    if not isinstance(value, bool) or get_origin(annotation) is not Literal:
+        return value
+    word = "on" if value else "off"
+    return word if word in get_args(annotation) else value
 
 
 def field_names(config: type[Config], prefix: str = "") -> list[str]:

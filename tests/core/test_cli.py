@@ -10,7 +10,9 @@ from PIL import Image
 
 import seg3d_core
 from seg3d_core.cli import main
+from seg3d_core.config import SegmentConfig
 from seg3d_core.data.cloud_files import read_labelled, write_cloud
+from seg3d_core.errors import ConfigError
 from seg3d_core.types import Cloud
 
 ROOT = Path(seg3d_core.__file__).parent.parent
@@ -95,3 +97,10 @@ def test_it_runs_as_a_module() -> None:
     )
     listed = done.stdout.partition("{")[2].partition("}")[0].split(",")
     assert {"segment", "eval", "doctor"} <= set(listed)
+
+
+def test_off_is_a_word_where_it_is_a_choice(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("segment3d: {fill: off}\n")
+    assert SegmentConfig.from_yaml(tmp_path / "s.yaml").segment3d.fill == "off"
+    with pytest.raises(ConfigError, match=r"segment3d.fill = True: Input should be 'auto', 'off' or 'graph'"):
+        SegmentConfig.build({"segment3d": {"fill": True}})
