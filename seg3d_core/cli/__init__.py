@@ -28,12 +28,14 @@ from seg3d_core.cli import (
     train,
 )
 from seg3d_core.errors import Seg3dError
+from seg3d_core.waiting import yield_while_waiting
 
 COMMANDS = (segment, prompt, propose, evaluate, data, bags, label, relabel, train, convert, download, bench, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code: 0 done, 1 doctor found fault, 2 an error said in one line."""
+    yield_while_waiting()
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="seg3d: %(message)s", stream=sys.stderr)
     # Which device and engine were chosen is worth a line; what other libraries think of themselves is not.
