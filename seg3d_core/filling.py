@@ -50,6 +50,8 @@ def filled(instances: Instances, others: Instances) -> Instances:
     What is added scores below all that was there, in its own order: scores of two kinds cannot be compared. Ids are
     numbered anew. ``others`` must be of the same cloud and not overlap.
     """
+    if len(others) == 0:
+        return instances
     free = instances.labels < 0
     labels = others.labels
     sizes = np.bincount(labels[labels >= 0], minlength=len(others))

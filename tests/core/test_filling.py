@@ -32,6 +32,11 @@ def test_nothing_found_leaves_all_to_the_other() -> None:
     np.testing.assert_array_equal(both.scores, other.scores)
 
 
+def test_nothing_found_by_the_other_adds_nothing() -> None:
+    first = instances([0, 0, 1, 1, 1, -1, -1, -1, -1, -1], [0.9, 0.5])
+    assert filled(first, instances([-1] * 10, [])) is first
+
+
 def test_masks_that_overlap_stay_as_they_are() -> None:
     masks = np.zeros((2, 10), bool)
     masks[0, :4] = masks[1, 2:6] = True
