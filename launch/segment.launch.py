@@ -49,7 +49,7 @@ ARGUMENTS = [
         "Fuse frames and segment the fused cloud; auto: unless cloud_topic is given.",
         ["auto", "true", "false"],
     ),
-    ("model", "", f"graph, nano, the file of a Segment3D checkpoint, or small, base (untrained); {KEEP}.", None),
+    ("model", "", f"nano, graph, the file of a Segment3D checkpoint, or small, base (untrained); {KEEP}.", None),
     ("device", "", f"Where the model computes: auto, cpu, cuda or cuda:N; {KEEP}.", None),
     ("engine", "", f"What runs the model's sparse convolutions: auto, torch, triton ...; {KEEP}.", None),
     ("precision", "", f"Of the model: float32, float16 or bfloat16; {KEEP}.", None),

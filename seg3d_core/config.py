@@ -345,6 +345,9 @@ class Segment3DSettings(Config):
 
 PROPOSALS_MODEL = "point_sam_proposals"
 
+DEFAULT_MODEL = "nano"
+"""What segments scenes unless something else is asked for: its weights come with the package."""
+
 MODELS = ("graph", PROPOSALS_MODEL, *SEGMENT3D_PRESETS)
 """Names of the scene segmenters; any other model is the file of a Segment3D checkpoint."""
 
@@ -352,9 +355,9 @@ Model = Annotated[
     str,
     Field(
         min_length=1,
-        description="graph (geometric, no weights), nano (a small Segment3D that comes with the package), the file of "
-        "a Segment3D checkpoint, point_sam_proposals (Point-SAM, clicked everywhere), or small, base (random "
-        "weights, for trying out speed).",
+        description="nano (a small Segment3D that comes with the package), graph (geometric: no weights, no PyTorch), "
+        "the file of a Segment3D checkpoint, point_sam_proposals (Point-SAM, clicked everywhere), or small, base "
+        "(random weights, for trying out speed).",
     ),
 ]
 """Which scene segmenter."""
@@ -363,7 +366,7 @@ Model = Annotated[
 class SegmentConfig(Config):
     """Segmentation of one cloud: the settings of ``seg3d segment``."""
 
-    model: Model = "graph"
+    model: Model = DEFAULT_MODEL
     graph: GraphConfig = Field(GraphConfig.build({}), description="Settings of the model graph.")
     segment3d: Segment3DSettings = Field(
         Segment3DSettings.build({}), description="Settings of Segment3D networks, presets and checkpoints alike."

@@ -10,12 +10,13 @@ from seg3d_core.errors import ConfigError
 INSTALL_TORCH = "python -m pip install 'torch>=2.6'"
 
 
-def import_with_torch(module: str, what: str) -> Any:
+def import_with_torch(module: str, what: str, otherwise: str = "") -> Any:
     """Import ``module``.
 
     Args:
         module: full name, of a module of ours.
         what: that cannot be had without it, for the message.
+        otherwise: what can be had, for the message.
 
     Raises:
         ConfigError: PyTorch is not installed; the message says how to install it.
@@ -25,7 +26,8 @@ def import_with_torch(module: str, what: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise ConfigError(f"{what} needs PyTorch, which is not installed: {INSTALL_TORCH}") from error
+        hint = f" ({otherwise})" if otherwise else ""
+        raise ConfigError(f"{what} needs PyTorch{hint}, which is not installed: {INSTALL_TORCH}") from error
 
 
 def import_optional(module: str, what: str, package: str) -> Any:

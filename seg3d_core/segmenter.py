@@ -78,7 +78,9 @@ def _is_filled(config: SegmentConfig) -> bool:
 
 def _segment3d(model: str, settings: Segment3DSettings) -> Segmenter:
     weights = segment3d_weights(model)
-    segment3d = import_with_torch("seg3d_core.segment3d.predictor", f"model = {model!r}").Segment3D
+    segment3d = import_with_torch(
+        "seg3d_core.segment3d.predictor", f"model = {model!r}", "model = 'graph' does not"
+    ).Segment3D
     segmenter: Segmenter = (
         segment3d.from_preset(model, settings) if weights is None else segment3d.from_checkpoint(weights, settings)
     )

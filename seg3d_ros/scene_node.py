@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger
 
 from seg3d_core.config import SegmentConfig
 from seg3d_core.errors import InputError
+from seg3d_core.filling import FilledSegmenter
 from seg3d_core.geometry.backprojection import backproject
 from seg3d_core.interaction.pinned import PinnedObjects
 from seg3d_core.segmenter import Segmenter, free_unused_memory, make_segmenter
@@ -106,8 +107,11 @@ class SceneNode(PerceptionNode[SceneNodeConfig]):
 
     def reconfigured(self) -> None:
         """Segment with the new settings from the next input on; those of a network need another configure."""
+        graph = self.config.segment.model_copy(update={"model": "graph"})
         if self._reloads.loaded == "graph":
-            self._segmenter = self.make_segmenter(self.config.segment.model_copy(update={"model": "graph"}))
+            self._segmenter = self.make_segmenter(graph)
+        elif isinstance(self._segmenter, FilledSegmenter):
+            self._segmenter = replace(self._segmenter, second=self.make_segmenter(graph))
 
     def look_around(self) -> None:
         """See ``PerceptionNode``."""

@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from seg3d_core.config import Config, FusionConfig, GraphConfig, Model, Segment3DSettings, SegmentConfig, TrackingConfig
+from seg3d_core.config import (
+    DEFAULT_MODEL,
+    Config,
+    FusionConfig,
+    GraphConfig,
+    Model,
+    Segment3DSettings,
+    SegmentConfig,
+    TrackingConfig,
+)
 from seg3d_core.interaction_config import InteractionConfig
 from seg3d_core.point_sam_config import (
     PointSamProposalsConfig,
@@ -144,7 +153,7 @@ class ModelNodeConfig(CloudInputConfig):
 class SceneNodeConfig(ModelNodeConfig):
     """scene_node: finds the instances of every cloud or RGB-D frame it is given."""
 
-    model: Model = Field("graph", json_schema_extra=DYNAMIC)
+    model: Model = Field(DEFAULT_MODEL, json_schema_extra=DYNAMIC)
     graph: GraphConfig = Field(GraphConfig(), json_schema_extra=DYNAMIC)
     segment3d: Segment3DSettings = Segment3DSettings.build({})
     point_sam_proposals: PointSamProposalsConfig = PointSamProposalsConfig.build({})

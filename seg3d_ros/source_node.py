@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import NoReturn
 
@@ -25,6 +27,9 @@ from seg3d_ros.parameters import Parameters
 from seg3d_ros.playing import Player, await_delivery, await_subscribers, play_once
 
 CAMERA_FRAME = "camera_color_optical_frame"
+FULL_S = 60.0
+"""Rounds that fill this show how it goes on when the map is complete."""
+
 PREPARED_FRAMES = 300
 """About 450 MB at 640x480."""
 
@@ -36,14 +41,19 @@ class SourceConfig(Config):
 
     sequence: str = Field("room:3", description="room:SEED renders a furnished room; else a folder with a sequence.")
     frames: int = Field(0, ge=0, le=1_000_000, description="Play at most this many frames; 0: all.")
-    rounds: int = Field(1, ge=1, le=10_000, description="Play them so many times, one after the other; needs restamp.")
+    rounds: int = Field(
+        1,
+        ge=0,
+        le=10_000,
+        description="Play them so many times, one after the other; 0: until a minute is full. Needs restamp.",
+    )
     rate_hz: float = Field(5.0, gt=0, le=120, description="Frames per second.")
     restamp: bool = Field(True, description="Stamp frames with the time they are sent; false: their recorded stamps.")
     lossless: bool = Field(False, description="Keep every frame until all subscribers have it; false: the last five.")
 
     @model_validator(mode="after")
     def _goes_forward(self) -> SourceConfig:
-        if self.rounds > 1 and not self.restamp:
+        if self.rounds != 1 and not self.restamp:
             raise ValueError(f"rounds = {self.rounds} with recorded stamps: time would go back; set restamp")
         return self
 
@@ -69,8 +79,8 @@ class SourceNode(Player):
         """
         sequence = open_playback(self.config.sequence)
         length = min(len(sequence), self.config.frames or len(sequence))
-        count = length * self.config.rounds
-        coming = (self._prepare(sequence, number % length, number, count) for number in range(count))
+        count = length * (self.config.rounds or math.ceil(FULL_S * self.config.rate_hz / length))
+        coming = self._coming(sequence, length, count)
         ready = deque(islice(coming, PREPARED_FRAMES))
         await_subscribers(self._outputs)
         start = time.monotonic()
@@ -83,11 +93,19 @@ class SourceNode(Player):
         self.get_logger().info(f"sent {count} frames in {time.monotonic() - start:.1f} s")
         return count
 
-    def _prepare(self, sequence: RgbdSequence, index: int, number: int, count: int) -> FrameMessages:
-        frame = sequence[index]
-        if number % 10 == 0 or number == count - 1:
-            self.get_logger().info(f"prepared frame {number + 1} of {count}")
-        return _frame_messages(frame)
+    def _coming(self, sequence: RgbdSequence, length: int, count: int) -> Iterator[FrameMessages]:
+        """All frames that will be sent; those of a short sequence are made in the first round and kept."""
+        made: list[FrameMessages] = []
+        for number in range(count):
+            if number >= length and made:
+                yield made[number % length]
+                continue
+            messages = _frame_messages(sequence[number % length])
+            if number % 10 == 0 or number in (length - 1, count - 1):
+                self.get_logger().info(f"prepared frame {number + 1} of {count}")
+            if length <= PREPARED_FRAMES:
+                made.append(messages)
+            yield messages
 
     def _send(self, messages: FrameMessages) -> None:
         if self.config.restamp:

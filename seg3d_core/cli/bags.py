@@ -90,7 +90,7 @@ def _add_run(what: Any) -> None:
     )
     command.add_argument("bag", type=Path, metavar="BAG", help="recording")
     command.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder to make")
-    command.add_argument("--model", help="segmenter; short for --set model=NAME (default: graph)")
+    command.add_argument("--model", help="segmenter; short for --set model=NAME (default: nano)")
     add_settings(command, _run_config, "cloud_topic=/map")
     command.set_defaults(run=_run_run)
 

@@ -12,12 +12,12 @@ _HELP = """\
 Find all instances of one cloud and write them as a cloud with an instance_id (0 = none) and a score for each point.
 
 FILE and the output are .ply, .pcd or .npz; metres, z up. Colours are optional.
-MODEL is graph (geometric, the default), a checkpoint of Segment3D (released, or written by seg3d convert), or the name
-of an untrained network of that size (nano, small, base: for timing).
+MODEL is nano (Segment3D in small, the default), graph (geometric: no weights, no PyTorch), a checkpoint of Segment3D
+(released, or written by seg3d convert), or the size of an untrained network (small, base: for timing).
 
 examples:
   seg3d segment room.ply -o instances.ply --picture instances.png
-  seg3d segment room.ply -o parts.ply --set graph.k=0.01 --set graph.max_border_bend=0.02
+  seg3d segment room.ply -o parts.ply --model graph --set graph.k=0.01 --set graph.max_border_bend=0.02
   seg3d segment room.ply -o instances.ply --model segment3d.safetensors --set segment3d.device=cpu
 """
 
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("file", metavar="FILE", help="cloud to segment: .ply, .pcd or .npz")
     command.add_argument("-o", "--output", metavar="OUT", required=True, help="labelled cloud to write")
-    command.add_argument("--model", help="segmenter; short for --set model=NAME (default: graph)")
+    command.add_argument("--model", help="segmenter; short for --set model=NAME (default: nano)")
     add_settings(command, _config_class, "graph.k=0.05")
     command.add_argument("--picture", metavar="PNG", help="also draw true colours beside instance colours, two views")
     command.add_argument(

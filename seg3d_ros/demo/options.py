@@ -25,7 +25,7 @@ class DemoOptions:
         sequence: what source_node plays: a folder with an RGB-D sequence, or room:SEED.
         bag: rosbag2 to play instead, None for a sequence.
         frames: play at most this many frames; 0 = all.
-        rounds: play the sequence so often; the map is complete after the first time.
+        rounds: play the sequence so often, the map is complete after the first time; 0 = until a minute is full.
         rate_hz: frames per second.
         lossless: every frame is used, in order, with its recorded stamp.
         out: folder for picture, cloud, recording and logs.
@@ -66,7 +66,12 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
     what.add_argument("--bag", type=Path, help="rosbag2 recording (MCAP or sqlite3) with a cloud, or RGB-D and tf")
     what.add_argument("--seed", type=int, help=f"render this room instead of {source.sequence}")
     parser.add_argument("--frames", type=int, default=source.frames, help="play at most this many frames; 0: all")
-    parser.add_argument("--rounds", type=int, default=source.rounds, help="play it so often: is it as fast ever after?")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="play it so often; the map is complete after the first (default: until a minute is full; "
+        "once with --frames, --lossless, --click or --bag)",
+    )
     parser.add_argument("--rate", type=float, default=source.rate_hz, help="frames per second (default %(default)s)")
     parser.add_argument("--lossless", action="store_true", help="use every frame in order: deterministic, not live")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default out)")
@@ -140,11 +145,13 @@ def _clicks(values: argparse.Namespace) -> int:
 
 
 def _rounds(values: argparse.Namespace) -> int:
-    """How often the sequence is played.
+    """How often the sequence is played, 0: until a minute is full.
 
     Raises:
         ConfigError: less than once, or more than once what cannot be played again.
     """
+    if values.rounds is None:
+        return int(bool(values.frames or values.lossless or values.click or values.bag is not None))
     rounds = int(values.rounds)
     if rounds < 1:
         raise ConfigError(f"--rounds {rounds}: must be 1 or more")

@@ -48,7 +48,7 @@ def test_segment_writes_a_labelled_cloud_and_a_picture(boxes: Path, capsys: pyte
 
 
 def test_settings_come_from_a_file_and_from_the_command_line(boxes: Path, tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text("graph: {max_instances: 1}\n")
+    (tmp_path / "s.yaml").write_text("model: graph\ngraph: {max_instances: 1}\n")
     arguments = ["segment", str(boxes), "-o", str(tmp_path / "o.npz"), "--config", str(tmp_path / "s.yaml")]
     assert main(arguments) == 0
     assert len(set(read_labelled(tmp_path / "o.npz").instance_id.tolist()) - {-1}) == 1
@@ -87,7 +87,7 @@ def test_list_settings_shows_what_set_takes(capsys: pytest.CaptureFixture[str]) 
         main(["segment", "--list-settings"])
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("model=graph ")
+    assert lines[0].startswith("model=nano ")
     assert any(line.startswith("graph.k=") for line in lines)
 
 

@@ -35,6 +35,10 @@ EVERYTHING = QoSProfile(
 """For a probe that must not miss one result of a latched output."""
 
 
+UNLESS_SAID: dict[str, dict[str, object]] = {"scene_node": {"model": "graph"}}
+"""Parameters of nodes: most tests are not about what segments, and the geometric segmenter is there in no time."""
+
+
 class Child:
     """A node process. Its output is kept in a file and shown when a test fails."""
 
@@ -93,7 +97,7 @@ class Graph:
         command += ["--ros-args", *arguments]
         if namespace:
             command += ["-r", f"__ns:={namespace}"]
-        for name, value in parameters.items():
+        for name, value in {**UNLESS_SAID.get(module, {}), **parameters}.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["-p", f"{name.replace('__', '.')}:={text}"]
         child = Child(command, self.domain, self._folder / f"{len(self.children)}.log")

@@ -26,6 +26,7 @@ from seg3d_ros.source_node import SourceConfig  # noqa: E402
 def test_rendered_room_becomes_instances_on_disk(tmp_path: Path, domain_id: int):
     done = run_demo(tmp_path, domain_id, "--frames", "25", "--rate", "4")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Segment3D with" in (tmp_path / "logs" / "scene_node.log").read_text()
     assert figures(done.stdout, "crashes") == [0]
     assert figures(done.stdout, "frames sent")[0] == 25
     ap, ap50, ap25, targets = figures(done.stdout, "AP / AP50 / AP25")[-4:]
@@ -43,7 +44,7 @@ def test_rendered_room_becomes_instances_on_disk(tmp_path: Path, domain_id: int)
 def test_same_recording_gives_the_same_ids_twice(tmp_path: Path, domain_id: int):
     runs = []
     for name in ("first", "second"):
-        done = run_demo(tmp_path / name, domain_id, "--frames", "12", "--rate", "6", "--lossless")
+        done = run_demo(tmp_path / name, domain_id, "--frames", "12", "--rate", "6", "--lossless", "--model", "graph")
         assert done.returncode == 0, done.stdout + done.stderr
         runs.append(read_labelled(tmp_path / name / "instances.ply"))
     np.testing.assert_array_equal(runs[0].cloud.points, runs[1].cloud.points)
@@ -57,7 +58,10 @@ def test_what_cannot_be_played_is_said(tmp_path: Path, domain_id: int):
 
 
 def test_rounds_need_frames_that_are_stamped_anew() -> None:
-    assert parse_options(["--rounds", "3"]).rounds == 3
+    assert parse_options(["--rounds", "3", "--frames", "20"]).rounds == 3
+    assert parse_options(["--data", "somewhere"]).rounds == 0
+    for arguments in (["--frames", "20"], ["--lossless"], ["--click"], ["--bag", "somewhere"]):
+        assert parse_options(arguments).rounds == 1
     for arguments in (["--rounds", "2", "--lossless"], ["--rounds", "2", "--bag", "somewhere"]):
         with pytest.raises(ConfigError, match="does not work with --lossless or --bag"):
             parse_options(arguments)
@@ -65,6 +69,8 @@ def test_rounds_need_frames_that_are_stamped_anew() -> None:
         parse_options(["--rounds", "0"])
     with pytest.raises(ConfigError, match="rounds = 2 with recorded stamps: time would go back"):
         SourceConfig.build({"rounds": 2, "restamp": False})
+    with pytest.raises(ConfigError, match="rounds = 0 with recorded stamps: time would go back"):
+        SourceConfig.build({"rounds": 0, "restamp": False})
 
 
 def test_ages_by_quarter_leave_out_what_waited_for_a_camera_that_had_stopped() -> None:

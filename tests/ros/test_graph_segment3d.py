@@ -24,6 +24,7 @@ from seg3d_core.segment3d.saving import card_of, save_network
 from seg3d_ros.conversions.cloud_layout import read_layout
 from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.stamps import stamp_ns
+from seg3d_ros.settings import SceneNodeConfig
 
 pytestmark = pytest.mark.ros
 S = 1_000_000_000
@@ -127,3 +128,22 @@ def test_a_gpu_that_is_not_there(graph: Graph) -> None:
     assert child.process.wait(60) == 2
     graph.children.remove(child)
     assert "cannot configure: device cuda:77 was asked for" in child.text()
+
+
+def test_what_the_shipped_network_leaves_over_follows_its_settings_while_it_runs(graph: Graph) -> None:
+    """A network that is sure of nothing leaves all to the graph, which then finds nothing large enough."""
+    clouds = graph.collect(PointCloud2, f"{NODE}/instance_cloud", EVERYTHING)
+    publisher = graph.publisher(PointCloud2, "/cloud", QoSProfile(depth=1))
+    graph.start("scene_node", model=SceneNodeConfig().model, segment3d__score_threshold=1.0)
+    graph.active(NODE)
+    graph.subscribed(publisher)
+    publisher.publish(boxes_message(1))
+    graph.until(lambda: len(clouds) == 1)
+    assert graph.set_parameter(NODE, "graph.min_area_m2", 10.0).successful
+    publisher.publish(boxes_message(2))
+    graph.until(lambda: len(clouds) == 2)
+    found = [
+        len(set(read_layout(cloud).column("instance_id", PointField.UINT32)[0].tolist()) - {0}) for cloud in clouds
+    ]
+    assert found[0] >= 3
+    assert found[1] == 0

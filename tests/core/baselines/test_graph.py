@@ -174,7 +174,7 @@ def test_scattered_points_are_nothing() -> None:
 
 
 def test_segmenters_are_chosen_by_name() -> None:
-    segmenter = make_segmenter(SegmentConfig.build({}))
+    segmenter = make_segmenter(SegmentConfig.build({"model": "graph"}))
     assert isinstance(segmenter, Segmenter)
     assert isinstance(segmenter, GraphSegmenter)
     message = "model = 'grph': neither one of graph, point_sam_proposals, nano, small, base nor a file"

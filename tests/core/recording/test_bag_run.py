@@ -48,7 +48,7 @@ def clouds(tmp_path: Path) -> Path:
 
 
 def run(source: Path, target: Path, **settings: object):
-    config = BagRunConfig.build(settings)
+    config = BagRunConfig.build({"model": "graph", **settings})
     return segment_bag(source, target, config, make_segmenter(config), lambda done, total: None)
 
 
@@ -133,8 +133,8 @@ def camera_walk(path: Path) -> Path:
 
 def test_images_are_fused_with_the_poses_of_a_topic(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = camera_walk(tmp_path / "walk")
-    command = ["bags", "run", str(source), "-o", str(tmp_path / "out"), "--set", "publish_period_s=1.0"]
-    assert main(command) == 0
+    command = ["bags", "run", str(source), "-o", str(tmp_path / "out"), "--model", "graph"]
+    assert main([*command, "--set", "publish_period_s=1.0"]) == 0
     assert "32 messages copied" in capsys.readouterr().out
     fused = [decode_cloud(m.data) for m in read_bag(tmp_path / "out", [FUSED_TOPIC])]
     found = [decode_instances(m.data) for m in read_bag(tmp_path / "out", [INSTANCES_TOPIC])]
