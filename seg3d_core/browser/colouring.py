@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from seg3d_core.colours import GREY, instance_colours
+from seg3d_core.browser.colouring_kernels import mixed_colours
+from seg3d_core.colours import GREY, PALETTE_SIZE, instance_colours
 from seg3d_core.types import Cloud
 
 Colours = Literal["true", "instances"]
@@ -19,8 +20,8 @@ SELECTED = np.array([1.0, 0.85, 0.0], np.float32)
 PICKED = np.array([1.0, 1.0, 1.0], np.float32)
 """Instances that the next action is about are so much lighter."""
 
-_TINT = 0.7
-"""Share of an instance's colour, the rest is the true one: edges stay to be seen."""
+TINT, LIGHT, MARK = np.float32(0.7), np.float32(0.6), np.float32(0.7)
+"""Shares of an instance's colour, ``PICKED`` and ``SELECTED``; the rest is what was before: edges stay to be seen."""
 
 
 def true_colours(cloud: Cloud) -> Float32[np.ndarray, "N 3"]:
@@ -44,14 +45,14 @@ def point_colours(
         picked: ids of instances that the next action is about.
         colours: of everything else.
     """
-    rgb = true_rgb.copy()
-    if colours == "instances":
-        has = instance_ids > 0
-        rgb[has] = (1 - _TINT) * rgb[has] + _TINT * instance_colours(instance_ids[has])
-    if picked:
-        lit = np.isin(instance_ids, list(picked))
-        rgb[lit] = 0.4 * rgb[lit] + 0.6 * PICKED
-    if selected is not None:
-        rgb[selected] = 0.3 * rgb[selected] + 0.7 * SELECTED
-    shown: UInt8[np.ndarray, "N 3"] = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
+    shown: UInt8[np.ndarray, "N 3"] = mixed_colours(
+        true_rgb,
+        instance_ids,
+        np.zeros(len(true_rgb), np.bool_) if selected is None else selected,
+        np.array(list(picked), np.int32),
+        instance_colours(np.arange(1, PALETTE_SIZE + 1, dtype=np.int32)),
+        TINT if colours == "instances" else np.float32(0),
+        np.append(PICKED, LIGHT),
+        np.append(SELECTED, MARK),
+    )
     return shown

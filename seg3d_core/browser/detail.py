@@ -19,6 +19,9 @@ OVERVIEW_POINTS = 600_000
 DETAIL_POINTS = 150_000
 """Around the place that was clicked last, at most so many are shown besides."""
 
+DETAIL_M = 1.0
+"""And none that is farther away."""
+
 POINT_SIZE = 0.7
 """Of a point, over the distance of neighbours: viser's size is about a radius, so that surfaces just close."""
 
@@ -27,8 +30,6 @@ POINT_LOOK = {"precision": "float32", "point_shape": "circle", "point_shading": 
 
 _PIECES = 12
 """The longest side of the cloud is so many pieces."""
-
-_DETAIL_M = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ def overview(points: Float32[np.ndarray, "N 3"], most: int = OVERVIEW_POINTS) ->
 def detail(points: Float32[np.ndarray, "N 3"], centre: Float64[np.ndarray, "3"]) -> Int64[np.ndarray, " D"]:
     """Rows of the points around a place: the nearest, up to a limit in number and distance."""
     square = squared_distances(points, centre)
-    rows = np.flatnonzero(square <= _DETAIL_M**2)
+    rows = np.flatnonzero(square <= DETAIL_M**2)
     if len(rows) > DETAIL_POINTS:
         rows = np.sort(rows[np.argpartition(square[rows], DETAIL_POINTS)[:DETAIL_POINTS]])
     return rows

@@ -10,8 +10,8 @@ from jaxtyping import Float32, Float64
 from seg3d_core.browser.pointing_kernels import first_point_near_ray
 from seg3d_core.errors import PromptError
 
-_SLOPE = 0.006
-"""About four pixels of a screen with 1000 rows and 75 degrees."""
+SLOPE = 0.006
+"""Over its distance, a point is so far from what the cursor means: about four pixels of 1000 rows and 75 degrees."""
 
 _DEPTH_M = 0.03
 """Behind the nearest point near the cursor, a surface seen at an angle is this deep."""
@@ -59,7 +59,7 @@ def point_under(
     length = float(np.linalg.norm(direction))
     if not (np.isfinite(origin).all() and np.isfinite(length) and length > 0):
         raise PromptError(f"the ray from {origin.tolist()} along {direction.tolist()} is none")
-    row = first_point_near_ray(points, origin, direction / length, spacing_m, _SLOPE, _DEPTH_M + spacing_m)
+    row = first_point_near_ray(points, origin, direction / length, spacing_m, SLOPE, _DEPTH_M + spacing_m)
     if row < 0:
         raise PromptError("there is no point under the cursor")
     x, y, z = points[row].tolist()

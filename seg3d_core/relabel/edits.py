@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int32
 
 from seg3d_core.errors import InputError, PromptError
 from seg3d_core.interaction.accepted_instance import check_name
 from seg3d_core.interaction.selection import Selection
 from seg3d_core.relabel.actions import Accept
+from seg3d_core.relabel.edits_kernels import changed_rows
 from seg3d_core.relabel.labelling import NONE, Change, InstanceRecord, Labelling, RecordedClick, Records
 from seg3d_core.types import IGNORE, Instances
 
@@ -38,11 +39,11 @@ def accepted(labelling: Labelling, selection: Selection, editing: int, action: A
     """
     number = editing or labelling.next_id
     before = labelling.records.get(editing)
-    ids = np.where(labelling.instance_ids == number, NONE, labelling.instance_ids)
     mask = selection.mask & _free(labelling, action, number)
     if not mask.any():
         raise PromptError(f"the mask has {int(selection.mask.sum())} points and all are of accepted instances")
-    ids[mask] = number
+    ids = np.where(mask, np.int32(number), labelling.instance_ids)
+    ids[(labelling.instance_ids == number) & ~mask] = NONE
     record = InstanceRecord(
         number,
         "accepted",
@@ -169,8 +170,8 @@ def _clicks(selection: Selection) -> tuple[RecordedClick, ...]:
 
 def _change(labelling: Labelling, ids: Int32[np.ndarray, " N"], records: Records) -> Change:
     """From the labels as they are to ``ids``; instances that lose their last point go."""
-    rows: Int64[np.ndarray, " R"] = np.flatnonzero(ids != labelling.instance_ids)
-    there = np.bincount(ids, minlength=1)
-    gone = {number: None for number in labelling.records if number >= len(there) or not there[number]}
+    rows, after = changed_rows(labelling.instance_ids, ids)
+    sizes = labelling.sizes_after(rows, after)
+    gone = {number: None for number in labelling.records if not sizes[number]}
     last = max((number for number, record in records.items() if record is not None), default=0)
-    return Change(rows, ids[rows].astype(np.int32), {**gone, **records}, max(labelling.next_id, last + 1))
+    return Change(rows, after, {**gone, **records}, max(labelling.next_id, last + 1))

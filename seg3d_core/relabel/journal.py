@@ -5,7 +5,6 @@ What the model answered is in the changes, so that going on needs no model, and 
 
 from __future__ import annotations
 
-import base64
 import time
 import zlib
 from collections.abc import Iterator
@@ -13,16 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int32
 from pydantic import TypeAdapter, ValidationError
 
 from seg3d_core.data.json_lines import JsonLines
 from seg3d_core.errors import InputError
 from seg3d_core.relabel.actions import Action, action_from_json, action_to_json
 from seg3d_core.relabel.labelling import Change, InstanceRecord
+from seg3d_core.relabel.packing import ids_from_json, ids_to_json, rows_from_json, rows_to_json
 
-FORMAT = 1
+FORMAT, READABLE = 2, (1, 2)
+"""What is written, and what is read: journals of format 1 had rows and ids in 32 bits, whatever they were."""
+
 _RECORD = TypeAdapter(InstanceRecord)
 
 
@@ -112,7 +112,7 @@ class RelabelJournal:
             self._file.append(identity)
             self._file.lines.append(identity)
         found: Any = self._file.lines[0]
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not isinstance(found, dict) or found.get("format") not in READABLE:
             raise InputError(f"{self._file.path} is of another format than {FORMAT}: {self._remedy}")
         for name, what in (("points_sha256", "points of the scene"), ("start", "start")):
             if found.get(name) != identity[name]:
@@ -133,10 +133,9 @@ def _entry(line: dict[str, Any]) -> Entry:
 
 
 def _change_to_json(change: Change) -> dict[str, Any]:
-    steps = np.diff(change.rows, prepend=0).astype(np.int32)
     return {
-        "rows": _packed(steps),
-        "ids": _packed(change.ids),
+        "rows": rows_to_json(change.rows),
+        "ids": ids_to_json(change.ids),
         "records": {
             number: None if record is None else asdict(record) for number, record in sorted(change.records.items())
         },
@@ -152,16 +151,5 @@ def _change_from_json(values: dict[str, Any]) -> Change:
         }
     except ValidationError as error:
         raise InputError(str(error.errors()[0]["msg"])) from error
-    rows = np.cumsum(_unpacked(values["rows"]), dtype=np.int64)
-    ids = _unpacked(values["ids"])
-    if len(rows) != len(ids):
-        raise InputError(f"{len(rows)} points but {len(ids)} ids")
-    return Change(rows, ids, records, int(values["next_id"]))
-
-
-def _packed(numbers: Int32[np.ndarray, " R"]) -> str:
-    return base64.b64encode(zlib.compress(numbers.astype("<i4").tobytes(), 1)).decode()
-
-
-def _unpacked(text: str) -> Int32[np.ndarray, " R"]:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), "<i4").astype(np.int32)
+    rows = rows_from_json(values["rows"])
+    return Change(rows, ids_from_json(values["ids"], len(rows)), records, int(values["next_id"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -87,10 +88,14 @@ class Labelling:
     records: dict[int, InstanceRecord] = field(default_factory=dict)
     next_id: int = 1
 
+    def __post_init__(self) -> None:
+        self._sizes = Counter(_counts(self.instance_ids))
+
     def apply(self, change: Change) -> Change:
         """Make the change; what is returned takes it back."""
         records = {number: self.records.get(number) for number in change.records}
         back = Change(change.rows, self.instance_ids[change.rows], records, self.next_id)
+        self._sizes = self._sizes_after(back.ids, change.ids)
         self.instance_ids[change.rows] = change.ids
         for number, record in change.records.items():
             if record is None:
@@ -127,5 +132,20 @@ class Labelling:
 
     def sizes(self) -> dict[int, int]:
         """Number of points of every instance, by id."""
-        counts = np.bincount(self.instance_ids, minlength=1)
-        return {number: int(counts[number]) for number in sorted(self.records)}
+        return {number: self._sizes[number] for number in sorted(self.records)}
+
+    def sizes_after(self, rows: Int64[np.ndarray, " R"], ids: Int32[np.ndarray, " R"]) -> Counter[int]:
+        """Number of points of every id, if points had other ids."""
+        return self._sizes_after(self.instance_ids[rows], ids)
+
+    def _sizes_after(self, before: Int32[np.ndarray, " R"], after: Int32[np.ndarray, " R"]) -> Counter[int]:
+        sizes = self._sizes.copy()
+        sizes.update(_counts(after))
+        sizes.subtract(_counts(before))
+        return sizes
+
+
+def _counts(ids: Int32[np.ndarray, " R"]) -> dict[int, int]:
+    """How many points have each id."""
+    counts = np.bincount(ids, minlength=1)
+    return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}

@@ -25,6 +25,8 @@ EDGE_M, APART_M, BOX_M, HEIGHT_M = 15.0, 1.5, 0.6, 0.5
 BOXES = int(EDGE_M / APART_M)
 FLOOR = BOXES**2 + 1
 EYE = np.array([7.5, 7.5, 6.0])
+FRAMES = 12
+"""More than the relabeller keeps."""
 CAMERA = Camera(640, 480, np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]))
 
 
@@ -73,11 +75,13 @@ class Desk:
 
     def __init__(self, folder: Path, count: int) -> None:
         cloud, truth = boxes(count)
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = np.diag([1.0, -1, -1]), EYE
         depth = np.full((CAMERA.height, CAMERA.width), EYE[2] - HEIGHT_M, np.float32)
         with SceneWriter(folder, {"boxes": 0}) as writer:
-            writer.add("0", RgbdFrame(depth, CAMERA, np.full((*depth.shape, 3), 0.5, np.float32), T, "map", 0))
+            for number in range(FRAMES):
+                T = np.eye(4)
+                T[:3, :3], T[:3, 3] = np.diag([1.0, -1, -1]), EYE + np.array([0, 0.2 * number, 0])
+                rgb = np.full((*depth.shape, 3), 0.5, np.float32)
+                writer.add(str(number), RgbdFrame(depth, CAMERA, rgb, T, "map", number))
             scene = writer.finish(
                 SceneCloud(cloud, np.zeros(count, np.int32), None, None, {}), np.array([0.0, 0, 1]), name="boxes",
                 source="made", layout="synth",
@@ -136,6 +140,8 @@ def label_boxes(desk: Desk, first: int) -> None:
     desk.key("new", "N")
     for _ in range(2):
         desk.key("colours", "C")
+    for _ in range(FRAMES):
+        desk.key("next frame", "F")
     desk.click("pick", first, "pick")
     desk.key("delete", "D")
 

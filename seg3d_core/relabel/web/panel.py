@@ -11,6 +11,7 @@ from jaxtyping import Bool
 
 from seg3d_core.errors import Seg3dError
 from seg3d_core.relabel.web.controller import Key, RelabelController
+from seg3d_core.relabel.web.seen import Seen
 
 Do = Callable[[Callable[[], object]], None]
 """Takes an event, to be done behind those that wait."""
@@ -84,8 +85,13 @@ class Panel:
         if self._controller.session.undo_steps > steps:
             self._name.value = ""
 
-    def show(self, selected: Bool[np.ndarray, " N"] | None) -> None:
-        """Send what has changed."""
+    def show(self, selected: Bool[np.ndarray, " N"] | None, seen: Seen) -> None:
+        """Send what has changed.
+
+        Args:
+            selected: points of the object in progress; None where there is none.
+            seen: of the points of the overview.
+        """
         controller = self._controller
         self._message.content = self._status(selected)
         self._list.content = instance_table(controller)
@@ -93,10 +99,10 @@ class Panel:
             self._scenes.value = controller.scenes[controller.index].name
         state = (controller.index, controller.frame, controller.session.revision, controller.colours)
         if state != self._shown:
-            self._show_frame(selected)
+            self._show_frame(seen)
             self._shown = state
 
-    def _show_frame(self, selected: Bool[np.ndarray, " N"] | None) -> None:
+    def _show_frame(self, seen: Seen) -> None:
         controller, now = self._controller, self._controller.now
         self._index.max = max(len(now.frames) - 1, 1)
         if self._index.value != controller.frame:
@@ -105,10 +111,7 @@ class Panel:
             self._frame.image = _NO_FRAME
             return
         try:
-            self._frame.image = now.frames.picture(
-                controller.frame, now.session.cloud, now.overview.rows, now.session.instance_ids, selected,
-                controller.colours, now.overview.spacing_m,
-            )  # fmt: skip
+            self._frame.image = now.frames.picture(controller.frame, seen)
         except Seg3dError as error:
             self._frame.image = _NO_FRAME
             self._message.content = f"**{error}**"

@@ -102,9 +102,11 @@ class RelabelServer:
     def _show(self, selected: Bool[np.ndarray, " N"] | None) -> None:
         """Send what has changed; ``selected`` are the points of the object in progress."""
 
+        seen = self._controller.seen(self._controller.now.overview.rows, selected)
+
         def change() -> None:
-            self._cloud.show(self._controller, selected)
-            self._panel.show(selected)
+            self._cloud.show(self._controller, selected, seen)
+            self._panel.show(selected, seen)
 
         self._page.send(change)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
-from seg3d_core.browser.colouring import Colours, point_colours, true_colours
-from seg3d_core.browser.detail import POINT_LOOK, POINT_SIZE, detail
+from seg3d_core.browser.colouring import true_colours
+from seg3d_core.browser.detail import DETAIL_M, POINT_LOOK, POINT_SIZE, detail
 from seg3d_core.browser.marks import ClickMarks
 from seg3d_core.relabel.actions import Place
 from seg3d_core.relabel.web.controller import OpenScene, RelabelController
+from seg3d_core.relabel.web.seen import Seen
 
 
 class ShownCloud:
@@ -25,18 +26,23 @@ class ShownCloud:
         self._scene = scene
         self._open: OpenScene | None = None
         self._overview: list[_Node] = []
-        self._seen: _Seen | None = None
-        self._detail: _Node | None = None
+        self._seen: Seen | None = None
+        self._detail: _Detail | None = None
         self._focus: Place | None = None
         self._marks = ClickMarks(scene)
 
-    def show(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
-        """Send what is not as it should be."""
+    def show(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None, seen: Seen) -> None:
+        """Send what is not as it should be.
+
+        Args:
+            controller: whose state it is.
+            selected: points of the object in progress; None where there is none.
+            seen: of the points of the overview.
+        """
         now = controller.now
         if now is not self._open:
             self._replace(now)
-        seen = _Seen(controller, selected, self._rows)
-        self._paint(seen, np.flatnonzero(seen.changed(self._seen, self._starts)))
+        self._paint(now, seen, self._changed(seen))
         self._seen = seen
         self._show_detail(controller, selected)
         self._show_marks(controller, selected is not None)
@@ -46,26 +52,30 @@ class ShownCloud:
         for node in self._overview:
             node.handle.remove()
         size_m = POINT_SIZE * now.overview.spacing_m
+        ends = np.cumsum([len(rows) for rows in now.overview.pieces])[:-1]
         self._overview = [
-            _Node(self._scene, f"/cloud/{number}", now, rows, size_m) for number, rows in enumerate(now.overview.pieces)
+            _Node(self._scene, f"/cloud/{number}", points, size_m)
+            for number, points in enumerate(np.split(now.shown.points, ends))
         ]
-        self._rows = now.overview.rows
-        self._starts = np.cumsum([0, *(len(rows) for rows in now.overview.pieces[:-1])])
-        self._true_rgb = true_colours(now.session.cloud.select(self._rows))
+        self._starts = np.array([0, *ends])
         self._open, self._seen = now, None
 
-    def _paint(self, seen: _Seen, pieces: Int64[np.ndarray, " P"]) -> None:
+    def _changed(self, seen: Seen) -> Int64[np.ndarray, " P"]:
+        """Numbers of the pieces that have to be painted."""
+        if self._seen is None:
+            return np.arange(len(self._overview))
+        return np.flatnonzero(np.logical_or.reduceat(seen.differs(self._seen), self._starts))
+
+    def _paint(self, now: OpenScene, seen: Seen, pieces: Int64[np.ndarray, " P"]) -> None:
         """Send the colours of pieces, all of them found at once."""
         if not len(pieces):
             return
-        places = [slice(self._starts[piece], self._starts[piece] + len(self._overview[piece].rows)) for piece in pieces]
-        at = np.concatenate([np.arange(place.start, place.stop) for place in places])
-        chosen = seen.selected[at]
-        rgb = point_colours(
-            self._true_rgb[at], seen.ids[at], chosen if chosen.any() else None, seen.picked, seen.colours
+        sizes = [len(now.overview.pieces[piece]) for piece in pieces]
+        at = np.concatenate(
+            [np.arange(start, start + size) for start, size in zip(self._starts[pieces], sizes, strict=True)]
         )
-        ends = np.cumsum([place.stop - place.start for place in places])[:-1]
-        for piece, own in zip(pieces, np.split(rgb, ends), strict=True):
+        rgb = seen.at(at).rgb(true_colours(now.shown)[at])
+        for piece, own in zip(pieces, np.split(rgb, np.cumsum(sizes)[:-1]), strict=True):
             self._overview[piece].send(own)
 
     def _show_detail(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
@@ -73,16 +83,20 @@ class ShownCloud:
         now, focus = controller.now, None if controller.now.overview.is_whole else controller.focus
         if focus != self._focus:
             if self._detail is not None:
-                self._detail.handle.remove()
-            rows = None if focus is None else detail(controller.session.cloud.points, np.array(focus))
-            self._detail = (
-                None
-                if rows is None
-                else _Node(self._scene, "/detail", now, rows, POINT_SIZE / 2 * now.overview.spacing_m)
-            )
+                self._detail.node.handle.remove()
+            self._detail = None if focus is None else self._detail_at(now, np.array(focus))
             self._focus = focus
         if self._detail is not None:
-            self._detail.paint(controller, selected)
+            seen = controller.seen(self._detail.rows, selected)
+            self._detail.node.send(seen.rgb(self._detail.true_rgb))
+
+    def _detail_at(self, now: OpenScene, place: Float64[np.ndarray, "3"]) -> _Detail:
+        """All points around a place (m)."""
+        points = now.session.cloud.points
+        near = now.cells.near_place(place, DETAIL_M)
+        rows = near[detail(points[near], place)]
+        node = _Node(self._scene, "/detail", points[rows], POINT_SIZE / 2 * now.overview.spacing_m)
+        return _Detail(node, rows, true_colours(now.session.cloud.select(rows)))
 
     def _show_marks(self, controller: RelabelController, something: bool) -> None:
         """The clicks of the object in progress."""
@@ -90,40 +104,12 @@ class ShownCloud:
         self._marks.show(None if selection is None else selection.prompt, controller.now.overview.spacing_m)
 
 
-class _Seen:
-    """What decides the colours of points that browsers have."""
-
-    def __init__(
-        self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None, rows: Int64[np.ndarray, " R"]
-    ) -> None:
-        self.ids: Int32[np.ndarray, " R"] = controller.session.instance_ids[rows]
-        self.selected = np.zeros(len(rows), np.bool_) if selected is None else selected[rows]
-        self.picked = controller.picked
-        self.colours: Colours = controller.colours
-
-    def changed(self, before: _Seen | None, starts: Int64[np.ndarray, " P"]) -> Bool[np.ndarray, " P"]:
-        """Which pieces, each from a row of ``starts`` to the next, look otherwise than ``before``."""
-        if before is None or before.colours != self.colours:
-            return np.ones(len(starts), np.bool_)
-        differs = (self.ids != before.ids) | (self.selected != before.selected)
-        if self.picked != before.picked:
-            differs |= np.isin(self.ids, [*self.picked, *before.picked])
-        pieces: Bool[np.ndarray, " P"] = np.logical_or.reduceat(differs, starts)
-        return pieces
-
-
 class _Node:
-    """Points that browsers have, and those rows of the cloud that they are."""
+    """Points that browsers have, grey until their colours are sent."""
 
-    def __init__(self, scene: Any, name: str, now: OpenScene, rows: Int64[np.ndarray, " P"], size_m: float) -> None:
-        points = now.session.cloud.points[rows]
+    def __init__(self, scene: Any, name: str, points: Float32[np.ndarray, "P 3"], size_m: float) -> None:
         grey = np.full(points.shape, 128, np.uint8)
-        self.rows = rows
         self.handle = scene.add_point_cloud(name, points, grey, point_size=size_m, **POINT_LOOK)
-
-    def paint(self, controller: RelabelController, selected: Bool[np.ndarray, " N"] | None) -> None:
-        """Send the colours, where they are others than before."""
-        self.send(_colours(controller, self.rows, selected))
 
     def send(self, rgb: UInt8[np.ndarray, "P 3"]) -> None:
         """Send colours, where they are others than before."""
@@ -131,10 +117,9 @@ class _Node:
             self.handle.colors = rgb
 
 
-def _colours(
-    controller: RelabelController, rows: Int64[np.ndarray, " P"], selected: Bool[np.ndarray, " N"] | None
-) -> UInt8[np.ndarray, "P 3"]:
-    session = controller.session
-    part = session.cloud.select(rows)
-    chosen = None if selected is None else selected[rows]
-    return point_colours(true_colours(part), session.instance_ids[rows], chosen, controller.picked, controller.colours)
+class _Detail(NamedTuple):
+    """Points that browsers have besides."""
+
+    node: _Node
+    rows: Int64[np.ndarray, " D"]
+    true_rgb: Float32[np.ndarray, "D 3"]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seg3d_core.errors import PromptError
-from seg3d_core.interaction.snapping import snap
+from seg3d_core.interaction.snapping import snap, squared_distances
+from seg3d_core.interaction.snapping_kernels import nearest_row
 
 POINTS = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 2, 0]], np.float32)
 
@@ -27,6 +28,13 @@ def test_nobody_is_nearer(seed, count):
     row, distance_m = snap(points, click, 100.0)
     assert distance_m == pytest.approx(distances[row])
     assert distance_m <= distances.min() * (1 + 1e-5)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 200))
+def test_the_first_of_the_nearest(seed, count):
+    random = np.random.default_rng(seed)
+    points, click = random.integers(-4, 4, (count, 3)).astype(np.float32), random.integers(-4, 4, 3)
+    assert nearest_row(points, click.astype(np.float32)) == squared_distances(points, click.astype(float)).argmin()
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_journals_that_do_not_fit_are_refused(table, relabel, told_class):
     journal = scene.path / "relabel" / "journal.jsonl"
     good = journal.read_text()
     for bad, message in [
-        ('{"format": 7}\n', "is of another format than 1"),
+        ('{"format": 7}\n', "is of another format than 2"),
         (good + '{"action": {"do": "fly"}}\n', "line 2 is damaged .there is no action 'fly'"),
         (good + '{"action": {"do": "undo"}}\n', "line 2 of .* does not fit what is before it"),
         (good + "{]\n", "is damaged"),

@@ -16,7 +16,8 @@ from seg3d_core.geometry.transforms import apply, invert, to_quaternion
 from seg3d_core.relabel.settings import RelabelConfig
 from seg3d_core.relabel.web.controller import RelabelController
 from seg3d_core.relabel.web.frame_view import FrameViews
-from seg3d_core.relabel.web.frame_view_kernels import number_by_pixel, rows_in_view
+from seg3d_core.relabel.web.frame_view_kernels import number_by_pixel, paint_pixels, rows_in_view
+from seg3d_core.relabel.web.seen import Seen
 from seg3d_core.relabel.web.server import RelabelServer, screen_view
 
 TABLE, TALL, FLAT, BALL = 1, 2, 3, 4
@@ -62,11 +63,11 @@ def controller(table, tmp_path, told_class):
 def test_masks_are_projected_into_frames(table):
     scene, things = table
     cloud = scene.cloud().cloud
-    views = FrameViews(SceneFolder.open(scene.path))
+    views = FrameViews(SceneFolder.open(scene.path), cloud, 0.01)
     assert len(views) == 4
-    rows, none = np.arange(len(cloud)), np.zeros(len(cloud), np.int32)
-    plain = views.picture(0, cloud, rows, none, None, "instances", 0.01)
-    marked = views.picture(0, cloud, rows, none, things == FLAT, "true", 0.01)
+    none = np.zeros(len(cloud), np.int32)
+    plain = views.picture(0, Seen(none, none > 0, (), "instances"))
+    marked = views.picture(0, Seen(none, things == FLAT, (), "true"))
     frame = views.frame(0)
     changed = (plain != marked).any(axis=-1)
     blue = frame.rgb.argmax(axis=-1) == 2
@@ -83,21 +84,29 @@ def test_a_pixel_has_the_last_point_that_is_seen_there():
     T = np.eye(4)
     T[:3, 3] = 0.1, -0.2, 1.0
     low, high = np.array([-0.5, -0.4]), np.array([0.3, 0.6])
-    rows = np.arange(0, 300, 2)
-    local = apply(T, points[rows])
+    local = apply(T, points)
     slopes = local[:, :2] / local[:, 2:]
-    plain = rows[(local[:, 2] > 0.1) & (slopes >= low).all(axis=1) & (slopes <= high).all(axis=1)]
-    assert rows_in_view(points, rows, T, low, high, 0.1).tolist() == plain.tolist()
+    plain = np.flatnonzero((local[:, 2] > 0.1) & (slopes >= low).all(axis=1) & (slopes <= high).all(axis=1))
+    assert rows_in_view(points, T, low, high, 0.1).tolist() == plain.tolist()
 
     pixels, depth = random.integers(-3, 23, (80, 2)), random.uniform(0.5, 2, 80).astype(np.float32)
     frame = random.uniform(0.5, 2, (16, 20)).astype(np.float32)
     expected = np.full(frame.shape, -1)
-    for number, (u, v) in enumerate(pixels):
+    chosen = np.arange(0, 80, 3)
+    for number in chosen:
+        u, v = pixels[number]
         for down, across in np.ndindex(frame.shape):
             is_near = max(abs(down - v), abs(across - u)) <= 2
             if is_near and abs(frame[down, across] - depth[number]) <= 0.1 * max(depth[number], 1):
                 expected[down, across] = number
-    assert (number_by_pixel(pixels, depth, frame, 2, 0.1) == expected).all()
+    numbers = number_by_pixel(pixels, depth, chosen, frame, 2, 0.1)
+    assert (numbers == expected).all()
+
+    picture, rgb = (random.integers(0, 256, (*shape, 3)).astype(np.uint8) for shape in (frame.shape, (80,)))
+    mixed = np.rint(0.35 * picture + 0.65 * rgb[expected])
+    painted = picture.copy()
+    paint_pixels(painted, numbers, rgb, 0.65)
+    assert (painted == np.where(expected[..., None] >= 0, mixed, picture)).all()
 
 
 def test_scenes_without_frames_have_none(tmp_path, table, told_class):
@@ -106,7 +115,7 @@ def test_scenes_without_frames_have_none(tmp_path, table, told_class):
 
     write_cloud(tmp_path / "one.ply", table[0].cloud().cloud)
     scene = open_targets([tmp_path / "one.ply"], tmp_path / "to", lambda _: None)
-    views = FrameViews(scene[0])
+    views = FrameViews(scene[0], table[0].cloud().cloud, 0.01)
     assert (len(views), views.best_for(np.zeros(3))) == (0, None)
 
 
@@ -128,7 +137,7 @@ def test_events_become_actions_and_browsers_see_what_came_of_them(controller, ta
         def shown_as(thing):
             """Colour of the point nearest to a place, in the browser."""
             points = controller.session.cloud.points
-            away = [np.linalg.norm(points[node.rows] - ON[thing], axis=1) for node in server._cloud._overview]
+            away = [np.linalg.norm(points[rows] - ON[thing], axis=1) for rows in controller.now.overview.pieces]
             piece = int(np.argmin([one.min() for one in away]))
             return tuple(server._cloud._overview[piece].handle.colors[away[piece].argmin()].tolist())
 
