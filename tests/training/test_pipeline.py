@@ -99,7 +99,7 @@ def test_rooms_become_weights_and_a_table(workplace: Path, capsys: pytest.Captur
         assert last_losses(run)["loss_of_masks"] > 0
         assert Segment3D.from_checkpoint(Path("runs") / run / "best.safetensors") is not None
     table = capsys.readouterr().out
-    models = ("graph", "runs/stage1/best.safetensors", "runs/stage2/best.safetensors")
+    models = ("graph", "sam3d", "runs/stage1/last.safetensors", "runs/stage2/last.safetensors")
     assert all(re.search(rf"^\| {re.escape(model)} +\| +\d+ \| +\d+ \|", table, flags=re.MULTILINE) for model in models)
     with Path("runs/table/figures.csv").open(newline="") as file:
         assert {row["model"] for row in csv.DictReader(file)} == set(models)
