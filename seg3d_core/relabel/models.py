@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from seg3d_core.config import MODELS, PROPOSALS_MODEL
+from seg3d_core.config import PROPOSALS_MODEL
 from seg3d_core.data.scenes.description import sha256_of
 from seg3d_core.interaction.model import PromptModel
 from seg3d_core.prompting import make_prompt_model, point_sam_weights
 from seg3d_core.relabel.edits import ModelIdentity
 from seg3d_core.relabel.settings import RelabelConfig
-from seg3d_core.segmenter import Segmenter, make_segmenter
+from seg3d_core.segmenter import Segmenter, make_segmenter, segment3d_weights
 
 
 class Models:
@@ -58,7 +58,7 @@ class Models:
         if model == PROPOSALS_MODEL:
             network = self._config.segment.point_sam_proposals.model
             return _identity(f"{model} {network}", point_sam_weights(network))
-        return _identity(model, None if model in MODELS else Path(model))
+        return _identity(model, None if model == "graph" else segment3d_weights(model))
 
 
 def _identity(name: str, weights: Path | None) -> ModelIdentity:

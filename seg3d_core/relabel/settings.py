@@ -43,4 +43,6 @@ class RelabelConfig(Config):
     )
     prompt: PromptModelConfig = Field(PromptModelConfig.build({}), description="What answers clicks.")
     interaction: InteractionConfig = Field(InteractionConfig.build({}), description="What clicks and boxes reach.")
-    segment: SegmentConfig = Field(SegmentConfig.build({}), description="What makes proposals; its model is not used.")
+    segment: SegmentConfig = Field(
+        SegmentConfig.build({}), description="What makes proposals where nothing else is asked for."
+    )

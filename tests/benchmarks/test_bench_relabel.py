@@ -103,7 +103,7 @@ class Desk:
         self.server.do(event)
         self.server.finish_events()
         self.seconds.setdefault(name, []).append(clocks() - start - self._models.spent)
-        assert not self.controller.message or "picked" in self.controller.message, self.controller.message
+        assert not self.controller.message, self.controller.message
 
     def click(self, name: str, box: int, meaning: str = "on") -> None:
         """In the middle of a box; ``FLOOR``: beside the first."""

@@ -186,11 +186,6 @@ class RelabelController:
         with self._event():
             self._do(Label(self._one("name"), name.strip()))
 
-    def propose(self, model: str) -> None:
-        """Let a model find instances."""
-        with self._event():
-            self._do(Propose(model))
-
     def confirm(self) -> None:
         """The picked proposals are right, or all where none is picked."""
         with self._event():
@@ -268,7 +263,6 @@ class RelabelController:
             self.places = (*self.places, place)
         else:
             self.picked, self.places = (*self.picked, number), (place,) if not self.picked else ()
-        self.message = f"picked: {', '.join(map(str, self.picked))}"
 
     def _show_frame_of(self, place: Place) -> None:
         best = self.now.frames.best_for(np.array(place))
@@ -329,7 +323,7 @@ class RelabelController:
         self.colours = "true" if self.colours == "instances" else "instances"
 
     def _key_p(self) -> None:
-        self._do(Propose("graph"))
+        self._do(Propose(self._config.segment.model))
 
     def _key_f(self) -> None:
         self.frame = (self.frame + 1) % max(len(self.now.frames), 1)

@@ -97,7 +97,7 @@ class Panel:
         self._list.content = instance_table(controller)
         if self._scenes.value != controller.scenes[controller.index].name:
             self._scenes.value = controller.scenes[controller.index].name
-        state = (controller.index, controller.frame, controller.session.revision, controller.colours)
+        state = (controller.index, controller.frame, controller.session.revision, controller.colours, selected is None)
         if state != self._shown:
             self._show_frame(seen)
             self._shown = state

@@ -13,6 +13,7 @@ from seg3d_core import optional
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.errors import ConfigError
 from seg3d_core.geometry.transforms import apply, invert, to_quaternion
+from seg3d_core.relabel.edits import ModelIdentity
 from seg3d_core.relabel.settings import RelabelConfig
 from seg3d_core.relabel.web.controller import RelabelController
 from seg3d_core.relabel.web.frame_view import FrameViews
@@ -107,6 +108,21 @@ def test_a_pixel_has_the_last_point_that_is_seen_there():
     painted = picture.copy()
     paint_pixels(painted, numbers, rgb, 0.65)
     assert (painted == np.where(expected[..., None] >= 0, mixed, picture)).all()
+
+
+def test_proposals_are_of_the_model_of_the_settings(table, told_class):
+    scene, things = table
+    models = told_class(things)
+    config = RelabelConfig.build({"segment": {"model": "graph"}})
+    controller = RelabelController([scene], models, config)
+    controller.key("P")
+    assert {(record.decision, record.model) for record in controller.session.records.values()} == {
+        ("proposed", "graph")
+    }
+    controller.close()
+    assert RelabelConfig.build({}).segment.model == "nano"
+    assert models.segmenter_identity("graph") == ModelIdentity("graph")
+    assert len(models.segmenter_identity("nano").sha256) == 64
 
 
 def test_scenes_without_frames_have_none(tmp_path, table, told_class):
