@@ -44,7 +44,8 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--precision",
         choices=("float32", "float16"),
-        help="Point-SAM: number type in the file (default float32); float16 halves it, and is computed with in float32",
+        default="float32",
+        help="number type in the file (default float32); float16 halves it, and is computed with in float32",
     )
     command.set_defaults(run=_run)
 
@@ -61,18 +62,16 @@ def _run(options: argparse.Namespace) -> int:
 def _point_sam(saving: Any, options: argparse.Namespace) -> int:
     if options.voxel_size_m is not None:
         raise ConfigError(f"--voxel-size-m: {options.file} is of Point-SAM, which has no voxels")
-    audit, card, beside = saving.convert(options.file, options.output, options.precision or "float32")
+    audit, card, beside = saving.convert(options.file, options.output, options.precision)
     print(f"Point-SAM, {audit}")
     print(f"{card.parameters / 1e6:.1f} M parameters, {card.precision}: {options.output}, card: {beside}")
     return 0
 
 
 def _segment3d(options: argparse.Namespace) -> int:
-    if options.precision not in (None, "float32"):
-        raise ConfigError(f"--precision {options.precision}: only networks of Point-SAM are written in it")
     saving = import_with_torch("seg3d_core.segment3d.saving", "seg3d convert")
     network = import_with_torch("seg3d_core.segment3d.checkpoint", "seg3d convert").load_network(options.file)
-    card = saving.card_of(network, options.file, options.voxel_size_m)
+    card = saving.card_of(network, options.file, options.voxel_size_m, precision=options.precision)
     beside = saving.save_network(options.output, network, card)
-    print(f"{card.parameters / 1e6:.1f} M parameters: {options.output}, card: {beside}")
+    print(f"{card.parameters / 1e6:.1f} M parameters, {card.precision}: {options.output}, card: {beside}")
     return 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from seg3d_core.checkpoints.cards import Card
+from seg3d_core.checkpoints.precision import Precision
 from seg3d_core.point_sam_config import PointSamConfig
-
-Precision = Literal["float32", "float16"]
 
 
 class PointSamCard(Card):

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from seg3d_core.checkpoints import cards
+from seg3d_core.checkpoints.precision import Precision, in_precision
 from seg3d_core.checkpoints.safetensors_files import opened
-from seg3d_core.errors import CheckpointError
-from seg3d_core.point_sam.card import PointSamCard, Precision
+from seg3d_core.point_sam.card import PointSamCard
 from seg3d_core.point_sam.checkpoint import UNUSED, load_network
 from seg3d_core.point_sam.model import PointSamNetwork
 
@@ -69,7 +68,10 @@ def convert(source: str | Path, target: str | Path, precision: Precision) -> tup
     cards.check_network_target(target)
     network = load_network(source)
     found = _audit(source, network)
-    tensors = {name: _in_precision(name, value, precision) for name, value in network.state_dict().items()}
+    tensors = {
+        name: value if name == KEPT_EXACT else in_precision(name, value, precision)
+        for name, value in network.state_dict().items()
+    }
     parameters = sum(parameter.numel() for parameter in network.parameters())
     values = {"precision": precision, "parameters": parameters, "network": network.config}
     card = PointSamCard.build({**cards.origin(source), **values})
@@ -81,14 +83,3 @@ def _audit(source: str | Path, network: PointSamNetwork) -> SourceAudit:
         shapes = {name: file.get_slice(name).get_shape() for name in UNUSED if name in set(file.keys())}
     numbers = sum(int(torch.Size(shape).numel()) for shape in shapes.values())
     return SourceAudit(len(network.state_dict()), tuple(shapes), numbers)
-
-
-def _in_precision(name: str, value: Tensor, precision: Precision) -> Tensor:
-    if precision == "float32" or name == KEPT_EXACT:
-        return value
-    half = value.half()
-    if not torch.isfinite(half).all():
-        raise CheckpointError(
-            f"{name} has values up to {float(value.abs().max()):g}, float16 ends at {torch.finfo(torch.float16).max:g}"
-        )
-    return half

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from seg3d_core.checkpoints import cards
+from seg3d_core.checkpoints.precision import Precision, in_precision
 from seg3d_core.checkpoints.safetensors_files import opened
 from seg3d_core.config import RELEASED_VOXEL_SIZE_M, Segment3DConfig
 from seg3d_core.errors import CheckpointError
@@ -23,6 +24,7 @@ class ModelCard(cards.Card):
     superpoints: bool = Field(False, description="Whether it was trained with masks that consist of superpoints.")
     max_voxels: int = Field(0, ge=0, description="It was trained with clouds of at most so many voxels; 0: of any.")
     parameters: int = Field(ge=1, description="Number of trained numbers.")
+    precision: Precision = Field("float32", description="Number type of these in the file.")
     network: Segment3DConfig = Field(description="Widths and depths.")
 
 
@@ -32,6 +34,7 @@ def card_of(
     voxel_size_m: float | None = None,
     superpoints: bool | None = None,
     max_voxels: int | None = None,
+    precision: Precision = "float32",
 ) -> ModelCard:
     """The card of a network.
 
@@ -41,6 +44,7 @@ def card_of(
         voxel_size_m: what it was trained with; otherwise what the card of ``source`` says, or that of released ones.
         superpoints: whether its masks consisted of them; otherwise what the card of ``source`` says, or False.
         max_voxels: of the clouds it was trained with; otherwise what the card of ``source`` says, or 0: any.
+        precision: number type in the file.
 
     Raises:
         ConfigError: the voxel size is not above 0 m.
@@ -50,19 +54,21 @@ def card_of(
     trained = {"voxel_size_m": RELEASED_VOXEL_SIZE_M} if known is None else known.model_dump(include=_TRAINED_WITH)
     said = {"voxel_size_m": voxel_size_m, "superpoints": superpoints, "max_voxels": max_voxels}
     trained |= {name: value for name, value in said.items() if value is not None}
-    size = {"parameters": _count(network), "network": network.config}
+    size = {"parameters": _count(network), "network": network.config, "precision": precision}
     return ModelCard.build({**cards.origin(source), **trained, **size})
 
 
 def save_network(path: str | Path, network: Segment3DNetwork, card: ModelCard) -> Path:
     """Write the tensors of ``network`` and its card; the file beside it that holds the card alone is returned.
 
-    Both files appear complete or not at all.
+    Both files appear complete or not at all. What is not trained, as the statistics of normalisations, stays exact.
 
     Raises:
         InputError: see ``check_network_target``; or a file cannot be written.
+        CheckpointError: numbers are too large for the precision that the card names.
     """
-    return cards.write_tensors(path, network.state_dict(), card)
+    trained = {name: in_precision(name, value, card.precision) for name, value in network.named_parameters()}
+    return cards.write_tensors(path, {**network.state_dict(), **trained}, card)
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], ModelCard | None]:

@@ -86,7 +86,7 @@ def test_a_converted_checkpoint_segments_as_the_original(
     converted = checkpoint.with_suffix(".safetensors")
     assert main(["convert", str(checkpoint), "-o", str(converted), "--voxel-size-m", "0.025"]) == 0
     card = converted.with_suffix(".card.json")
-    assert f"1.0 M parameters: {converted}, card: {card}" in capsys.readouterr().out
+    assert f"1.0 M parameters, float32: {converted}, card: {card}" in capsys.readouterr().out
     assert json.loads(card.read_text())["voxel_size_m"] == 0.025
     labels = []
     for model in (checkpoint, converted):
@@ -128,7 +128,7 @@ def test_without_pytorch_it_is_said_what_to_install(room: Path) -> None:
     call = f"from seg3d_core.cli import main; main(['segment', {str(room)!r}, '-o', {str(out)!r}, '--model', '%s'])"
     done = without_torch(call % "nano")
     assert done.stderr == (
-        "seg3d: model = 'nano' needs PyTorch, which is not installed: python -m pip install 'torch>=2.6'\n"
+        "seg3d: model = 'nano' needs PyTorch (model = 'graph' does not), which is not installed: python -m pip install 'torch>=2.6'\n"
     )
     done = without_torch("from seg3d_core import Segment3D")
     assert "ConfigError: Segment3D needs PyTorch, which is not installed: python -m pip" in done.stderr

@@ -129,10 +129,3 @@ def test_the_command(released, tmp_path, capsys):
     assert main(["convert", str(released), "-o", str(out)]) == 2
     assert "1 missing: mask_decoder.iou_token.weight" in capsys.readouterr().err
     assert not out.exists()
-
-
-def test_half_precision_is_point_sams_alone(tmp_path, capsys):
-    save_file({"backbone.conv0p1s1.kernel": torch.zeros(1)}, tmp_path / "other.safetensors")
-    arguments = ["convert", str(tmp_path / "other.safetensors"), "-o", str(tmp_path / "out.safetensors")]
-    assert main([*arguments, "--precision", "float16"]) == 2
-    assert "--precision float16: only networks of Point-SAM" in capsys.readouterr().err

@@ -177,3 +177,24 @@ def test_nothing_half_written_stays(tmp_path, nano, monkeypatch):
         save_network(path, nano, card_of(nano))
     assert [file.name for file in tmp_path.iterdir()] == ["nano.safetensors"]
     assert path.read_bytes() == b"older"
+
+
+def test_half_precision_rounds_what_was_trained_and_nothing_else(tmp_path, nano):
+    path = tmp_path / "half.safetensors"
+    save_network(path, nano, card_of(nano, precision="float16"))
+    trained, loaded = dict(nano.named_parameters()), load_network(path).state_dict()
+    for name, value in nano.state_dict().items():
+        expected = value.detach().half().float() if name in trained else value
+        assert torch.equal(loaded[name], expected) and loaded[name].dtype == value.dtype
+    whole = tmp_path / "whole.safetensors"
+    save_network(whole, nano, card_of(nano))
+    assert path.stat().st_size < 0.6 * whole.stat().st_size
+
+
+def test_numbers_too_large_for_half_precision_are_refused(tmp_path, nano):
+    with torch.no_grad():
+        nano.decoder_norm.bias[3] = 1e5
+    path = tmp_path / "half.safetensors"
+    with pytest.raises(CheckpointError, match=r"decoder_norm\.bias has values up to 100000, float16 ends at 65504"):
+        save_network(path, nano, card_of(nano, precision="float16"))
+    assert not path.exists()

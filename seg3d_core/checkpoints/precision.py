@@ -1,0 +1,28 @@
+"""Weights in fewer bits, in the file alone: networks compute in what they are loaded into."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seg3d_core.errors import CheckpointError
+
+Precision = Literal["float32", "float16"]
+
+
+def in_precision(name: str, value: Tensor, precision: Precision) -> Tensor:
+    """``value`` in that number type.
+
+    Raises:
+        CheckpointError: it has numbers too large for float16.
+    """
+    if precision == "float32":
+        return value
+    half = value.half()
+    if not torch.isfinite(half).all():
+        raise CheckpointError(
+            f"{name} has values up to {float(value.abs().max()):g}, float16 ends at {torch.finfo(torch.float16).max:g}"
+        )
+    return half
