@@ -20,9 +20,9 @@ def in_precision(name: str, value: Tensor, precision: Precision) -> Tensor:
     """
     if precision == "float32":
         return value
-    half = value.half()
+    half = value.detach().half()
     if not torch.isfinite(half).all():
         raise CheckpointError(
-            f"{name} has values up to {float(value.abs().max()):g}, float16 ends at {torch.finfo(torch.float16).max:g}"
+            f"{name} has values up to {float(value.detach().abs().max()):g}, float16 ends at {torch.finfo(torch.float16).max:g}"
         )
     return half

@@ -128,7 +128,8 @@ def test_without_pytorch_it_is_said_what_to_install(room: Path) -> None:
     call = f"from seg3d_core.cli import main; main(['segment', {str(room)!r}, '-o', {str(out)!r}, '--model', '%s'])"
     done = without_torch(call % "nano")
     assert done.stderr == (
-        "seg3d: model = 'nano' needs PyTorch (model = 'graph' does not), which is not installed: python -m pip install 'torch>=2.6'\n"
+        "seg3d: model = 'nano' needs PyTorch (model = 'graph' does not), which is not installed: "
+        "python -m pip install 'torch>=2.6'\n"
     )
     done = without_torch("from seg3d_core import Segment3D")
     assert "ConfigError: Segment3D needs PyTorch, which is not installed: python -m pip" in done.stderr
