@@ -12,8 +12,8 @@ from seg3d_core.errors import InputError, PromptError
 from seg3d_core.interaction.accepted_instance import check_name
 from seg3d_core.interaction.selection import Selection
 from seg3d_core.relabel.actions import Accept
-from seg3d_core.relabel.edits_kernels import changed_rows
 from seg3d_core.relabel.labelling import NONE, Change, InstanceRecord, Labelling, RecordedClick, Records
+from seg3d_core.relabel.labelling_kernels import changed_rows
 from seg3d_core.types import IGNORE, Instances
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from seg3d_core.errors import InputError
+from seg3d_core.relabel.labelling_kernels import count_ids
 
 NONE = 0
 """Id of points without an instance, as in files and on the wire."""
@@ -147,5 +148,5 @@ class Labelling:
 
 def _counts(ids: Int32[np.ndarray, " R"]) -> dict[int, int]:
     """How many points have each id."""
-    counts = np.bincount(ids, minlength=1)
+    counts = count_ids(ids)
     return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg3d_core.relabel.edits_kernels import changed_rows
+from seg3d_core.relabel.labelling_kernels import changed_rows, count_ids
 from seg3d_core.relabel.packing import ids_from_json, ids_to_json, rows_from_json, rows_to_json
 
 ROWS = st.lists(st.integers(0, 2_000), unique=True).map(sorted)
@@ -64,3 +64,9 @@ def test_what_differs(pairs):
     rows, ids = changed_rows(np.ascontiguousarray(before), np.ascontiguousarray(after))
     assert rows.tolist() == np.flatnonzero(before != after).tolist()
     assert ids.tolist() == after[before != after].tolist()
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_how_often_each_id_is_there(ids):
+    counts = count_ids(np.array(ids, np.int32))
+    assert counts.tolist() == [ids.count(number) for number in range(max(ids, default=-1) + 1)]

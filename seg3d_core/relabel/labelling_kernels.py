@@ -1,4 +1,4 @@
-"""What differs between two states of the labels: looking at every point twice."""
+"""How many points instances have, and what differs between two states: looking at every point twice."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ def changed_rows(before, after):  # type: ignore[no-untyped-def]
             rows[place], ids[place] = row, after[row]
             place += 1
     return rows, ids
+
+
+@njit(cache=True, nogil=True)
+def count_ids(ids):  # type: ignore[no-untyped-def]
+    """How often each id from 0 to the largest is there; numpy's own way copies them into longer numbers first."""
+    largest = -1
+    for number in ids:
+        largest = max(largest, number)
+    counts = np.zeros(largest + 1, np.int64)
+    for number in ids:
+        counts[number] += 1
+    return counts
