@@ -68,6 +68,8 @@ def test_recorded_images_are_fused_with_poses_from_tf(tmp_path: Path, domain_id:
         "--bag",
         str(tmp_path / "bag"),
         "--lossless",
+        "--model",
+        "graph",
         "--fusion",
         "fusion.voxel_size_m=0.01",
     )
@@ -81,7 +83,7 @@ def test_recorded_clouds_are_segmented(tmp_path: Path, domain_id: int):
     cloud, labels = boxes_cloud(START_NS)
     with BagWriter(tmp_path / "bag") as bag:
         bag.topic("/lidar/points", PointCloud2)(START_NS, serialize_message(cloud_to_message(cloud)))
-    done = run_demo(tmp_path / "out", domain_id, "--bag", str(tmp_path / "bag"))
+    done = run_demo(tmp_path / "out", domain_id, "--bag", str(tmp_path / "bag"), "--model", "graph")
     assert done.returncode == 0, done.stdout + done.stderr
     found = read_labelled(tmp_path / "out" / "instances.ply")
     assert len(found.cloud) == len(cloud)
