@@ -8,8 +8,10 @@ import logging
 import queue
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,10 +26,13 @@ from seg3d_core.optional import import_optional
 _LOGGER = logging.getLogger(__name__)
 
 Handler = Callable[[Any], Coroutine[Any, Any, None]]
+PageT = TypeVar("PageT", bound="Page")
 
 
-class Page:
-    """What all browsers of one server see and do, until it is closed.
+class Page(ABC):
+    """What all browsers of one server see and do, until it is closed; a context manager.
+
+    Subclasses build it and then ``start`` it.
 
     Events of all browsers are done in the order in which they come, in one thread; while many wait only the newest
     state is sent. A browser that goes away takes nothing with it, one that comes sees what the others see, and one that
@@ -69,18 +74,28 @@ class Page:
         self.viser.gui.configure_theme(show_logo=False, show_share_button=False)
         make_right_click_exclude(self.viser.gui)
         self._events: queue.Queue[Callable[[], object] | None] = queue.Queue()
-        self._show: Callable[[], None] = lambda: None
         self._worker = threading.Thread(target=self._work, name="page", daemon=True)
         self._is_closed = False
+
+    @abstractmethod
+    def show(self) -> None:
+        """Send what events have changed; in the page's thread."""
+
+    def __enter__(self: PageT) -> PageT:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def browsers(self) -> int:
         """How many look at it."""
         return len(self.viser.get_clients())
 
-    def start(self, show: Callable[[], None]) -> None:
-        """Begin with the events; ``show`` sends what they changed."""
-        self._show = show
+    def start(self) -> None:
+        """Begin with the events."""
         self._worker.start()
 
     def do(self, event: Callable[[], object]) -> None:
@@ -121,7 +136,7 @@ class Page:
                     return
                 event()
                 if self._events.empty():
-                    self._show()
+                    self.show()
             except Exception:
                 # Whatever is wrong with one event or picture, the next one must be served.
                 _LOGGER.exception("an event of the browser failed")

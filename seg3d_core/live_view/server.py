@@ -20,7 +20,7 @@ VIEWER = "the live viewer"
 """For people who have to install something for it."""
 
 
-class LiveServer:
+class LiveServer(Page):
     """Serves browsers until it is closed. See ``Page``; what comes in must come as events, by ``do``.
 
     Args:
@@ -44,35 +44,17 @@ class LiveServer:
         click: Callable[[PlacedClick], object],
         press: Callable[[str], object],
     ) -> None:
-        self._page = Page(VIEWER, host, port, token)
+        super().__init__(VIEWER, host, port, token)
         self._click, self._press = click, press
-        self.port, self.address = self._page.port, self._page.address
         self.view = LiveView(max_points)
-        self._shown = ShownView(self._page.viser.scene)
-        self._panel = LivePanel(self._page.viser.gui, self.view, self.do, self._pressed)
+        self._shown = ShownView(self.viser.scene)
+        self._panel = LivePanel(self.viser.gui, self.view, self.do, self._pressed)
         self._unoriented: list[Any] = []
         """Browsers that came before the first cloud."""
         for modifier in (None, "cmd/ctrl"):
-            self._page.viser.scene.on_click(modifier=modifier)(self.clicked(modifier is not None))
-        self._page.viser.on_client_connect(self._meet)
-        self._page.start(self._show)
-
-    @property
-    def browsers(self) -> int:
-        """How many look."""
-        return self._page.browsers
-
-    def do(self, event: Callable[[], object]) -> None:
-        """Put an event behind those that wait."""
-        self._page.do(event)
-
-    def finish_events(self) -> None:
-        """Wait until everything that waits now is done and shown."""
-        self._page.finish_events()
-
-    def close(self) -> None:
-        """Stop; a second call does nothing."""
-        self._page.close()
+            self.viser.scene.on_click(modifier=modifier)(self.clicked(modifier is not None))
+        self.viser.on_client_connect(self._meet)
+        self.start()
 
     def clicked(self, excludes: bool) -> Handler:
         """What is called with a click in the scene; ``excludes``: it is beside the object, whatever is chosen."""
@@ -128,9 +110,11 @@ class LiveServer:
 
         self.do(meet)
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """See ``Page``."""
+
         def change() -> None:
             self._shown.show(self.view)
             self._panel.show()
 
-        self._page.send(change)
+        self.send(change)

@@ -191,11 +191,6 @@ class RelabelController:
         with self._event():
             self._do(Confirm(self.picked))
 
-    def set_colours(self, colours: Colours) -> None:
-        """How the scene is coloured."""
-        with self._event():
-            self.colours = colours
-
     def show_frame(self, index: int) -> None:
         """Which frame is beside the scene."""
         with self._event():

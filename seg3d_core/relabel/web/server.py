@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,8 @@ CLICKS: dict[str | None, Meaning] = {None: "on", "cmd/ctrl": "beside", "shift": 
 """What a click means with which key held."""
 
 
-class RelabelServer:
-    """Serves browsers until it is closed; a context manager. See ``Page``.
+class RelabelServer(Page):
+    """Serves browsers until it is closed. See ``Page``.
 
     Args:
         controller: what they do and see.
@@ -34,38 +32,20 @@ class RelabelServer:
     """
 
     def __init__(self, controller: RelabelController, host: str, port: int, token: str = "") -> None:
+        super().__init__("relabelling in a browser", host, port, token)
         self._controller = controller
-        self._page = Page("relabelling in a browser", host, port, token)
-        self._server = self._page.viser
-        self.port, self.address = self._page.port, self._page.address
-        self._cloud = ShownCloud(self._server.scene)
-        self._panel = Panel(self._server.gui, controller, self.do)
+        self._cloud = ShownCloud(self.viser.scene)
+        self._panel = Panel(self.viser.gui, controller, self.do)
         self._panel.on_look_through(self._look_through)
         self._listen()
         # What is in progress comes when its model is there.
         self._show(None)
-        self._page.start(lambda: self._show(controller.selected))
+        self.start()
         self.do(controller.warm_up)
 
-    def __enter__(self) -> RelabelServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def do(self, event: Callable[[], object]) -> None:
-        """Put an event behind those that wait."""
-        self._page.do(event)
-
-    def finish_events(self) -> None:
-        """Wait until everything that waits now is done and shown."""
-        self._page.finish_events()
-
-    def close(self) -> None:
-        """Do what waits, and stop; a second call does nothing."""
-        self._page.close()
+    def show(self) -> None:
+        """See ``Page``."""
+        self._show(self._controller.selected)
 
     def clicked(self, meaning: Meaning) -> Handler:
         """What is called with a click in the scene that means so."""
@@ -90,12 +70,12 @@ class RelabelServer:
         self.do(lambda: self._controller.rectangle(view, tuple(low), tuple(high)))
 
     def _listen(self) -> None:
-        scene = self._server.scene
+        scene = self.viser.scene
         for modifier, meaning in CLICKS.items():
             scene.on_click(modifier=modifier)(self.clicked(meaning))
         scene.on_rect_select(modifier="cmd/ctrl+shift")(self.rectangle)
 
-        @self._server.on_client_connect
+        @self.viser.on_client_connect
         async def _(client: Any) -> None:
             self.do(lambda: look_at_all(client, self._controller.session.cloud.points))
 
@@ -108,7 +88,7 @@ class RelabelServer:
             self._cloud.show(self._controller, selected, seen)
             self._panel.show(selected, seen)
 
-        self._page.send(change)
+        self.send(change)
 
     def _look_through(self, client: Any) -> None:
         """A browser looks from where the camera of the frame was: its clicks are on the pixels of the frame."""

@@ -34,13 +34,13 @@ class Window:
     """A page on the relabeller, clicked at places of the scene."""
 
     def __init__(self, browser, server):
-        known = set(server._server.get_clients())
+        known = set(server.viser.get_clients())
         self.page = browser.open(f"http://127.0.0.1:{server.port}/")
         self._server = server
         self._connect(known)
 
     def reload(self):
-        known = set(self._server._server.get_clients())
+        known = set(self._server.viser.get_clients())
         self.page.call("Page.reload")
         self._connect(known)
 
@@ -52,7 +52,7 @@ class Window:
         self.page.click(float(x + across * width), float(y + down * height), modifiers, button)
 
     def _connect(self, known):
-        clients = self._server._server.get_clients
+        clients = self._server.viser.get_clients
         number = chromium.wait_for(lambda: set(clients()) - known).pop()
         self._client = clients()[number]
         # It looks where it was told to, and shows the panel and the cloud.
