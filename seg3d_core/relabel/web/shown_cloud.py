@@ -11,7 +11,8 @@ from seg3d_core.browser.colouring import true_colours
 from seg3d_core.browser.detail import DETAIL_M, POINT_LOOK, POINT_SIZE, detail
 from seg3d_core.browser.marks import ClickMarks
 from seg3d_core.relabel.actions import Place
-from seg3d_core.relabel.web.controller import OpenScene, RelabelController
+from seg3d_core.relabel.web.controller import RelabelController
+from seg3d_core.relabel.web.open_scene import OpenScene
 from seg3d_core.relabel.web.seen import Seen
 
 
