@@ -41,6 +41,7 @@ def test_rendered_room_becomes_instances_on_disk(tmp_path: Path, domain_id: int)
     assert {"/scene_node/instance_cloud", "/scene_node/markers", "/fusion_node/cloud"} <= topics
 
 
+@pytest.mark.slow
 def test_same_recording_gives_the_same_ids_twice(tmp_path: Path, domain_id: int):
     runs = []
     for name in ("first", "second"):

@@ -26,21 +26,21 @@ POINTS = np.array([[0, 0, 0], [1, 0, 0], [-0.0, 0, 0], [0, 1, 1]], np.float32)
 
 
 def test_objects_are_clicked_on_corrected_and_accepted(tmp_path: Path, domain_id: int) -> None:
-    done = run_demo(tmp_path, domain_id, "--click", "3", "--frames", "30")
+    done = run_demo(tmp_path, domain_id, "--click", "2", "--frames", "20")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert figures(done.stdout, "accepted") == [3, 3]
+    assert figures(done.stdout, "accepted") == [2, 2]
     first, last = figures(done.stdout, "mean IoU")
     assert 0 < first <= 1
     assert 0.3 < last <= 1
     assert figures(done.stdout, "click to mask")[0] > 0
     pictures = sorted((tmp_path / "clicks").glob("*.png"))
-    assert len(pictures) == 3
+    assert len(pictures) == 2
     for path in [*pictures, tmp_path / "accepted.png"]:
         with Image.open(path) as picture:
             assert np.asarray(picture).std() > 10
     # A mask may cover one accepted before it, but nothing covers the last one.
     shown = np.unique(read_labelled(tmp_path / "accepted.ply").instance_id)
-    assert shown.max() == ACCEPTED_IDS.start + 2
+    assert shown.max() == ACCEPTED_IDS.start + 1
     assert shown[shown > 0].min() >= ACCEPTED_IDS.start
 
 
