@@ -22,7 +22,6 @@ def in_precision(name: str, value: Tensor, precision: Precision) -> Tensor:
         return value
     half = value.detach().half()
     if not torch.isfinite(half).all():
-        raise CheckpointError(
-            f"{name} has values up to {float(value.detach().abs().max()):g}, float16 ends at {torch.finfo(torch.float16).max:g}"
-        )
+        largest, end = float(value.detach().abs().max()), torch.finfo(torch.float16).max
+        raise CheckpointError(f"{name} has values up to {largest:g}, float16 ends at {end:g}")
     return half
