@@ -299,8 +299,9 @@ class Segment3DSettings(Config):
         0,
         ge=0,
         le=100_000_000,
-        description="Clouds with more voxels are segmented in overlapping tiles. 0: what the card of the checkpoint "
-        "says, since networks know no larger clouds than those they were trained with; 300,000 without a card.",
+        description="Clouds with more voxels are segmented in overlapping tiles. 0: twice what the network was "
+        "trained with, which the card of the checkpoint says, since networks know no larger clouds; 300,000 without a "
+        "card.",
     )
     overlap_m: float = Field(
         0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m (after coordinate_scale)."

@@ -96,10 +96,10 @@ def test_settings_follow_the_network_and_another_voxel_size_is_said(tmp_path, sa
         settings = Segment3D.from_checkpoint(coarse, Segment3DSettings.build({"device": "cpu", **values})).settings
         return settings.voxel_edge_m, settings.masks, settings.tile_voxels
 
-    assert used() == (0.05, "superpoints", 16_000)
+    assert used() == (0.05, "superpoints", 32_000)
     assert used(masks="voxels", max_voxels=20_000) == (0.05, "voxels", 20_000)
     assert "trained with voxels" not in caplog.text
-    assert used(voxel_size_m=0.02) == (0.02, "superpoints", 16_000)
+    assert used(voxel_size_m=0.02) == (0.02, "superpoints", 32_000)
     assert "coarse.safetensors was trained with voxels of 0.05 m and is used with 0.02 m" in caplog.text
     plain = Segment3D.from_checkpoint(saved, Segment3DSettings.build({"device": "cpu"})).settings
     assert (plain.masks, plain.tile_voxels) == ("voxels", 300_000)
