@@ -17,8 +17,9 @@ from seg3d_core.data.bags import read_bag  # noqa: E402
 from seg3d_core.data.cloud_files import read_labelled  # noqa: E402
 from seg3d_core.errors import ConfigError  # noqa: E402
 from seg3d_core.types import Cloud  # noqa: E402
+from seg3d_ros.demo.__main__ import main as demo  # noqa: E402
 from seg3d_ros.demo.observer import Result  # noqa: E402
-from seg3d_ros.demo.options import parse_options  # noqa: E402
+from seg3d_ros.demo.options import DemoOptions, parse_options  # noqa: E402
 from seg3d_ros.demo.table import age_rows  # noqa: E402
 from seg3d_ros.source_node import SourceConfig  # noqa: E402
 
@@ -56,6 +57,26 @@ def test_what_cannot_be_played_is_said(tmp_path: Path, domain_id: int):
     done = run_demo(tmp_path / "out", domain_id, "--data", str(tmp_path))
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr
+
+
+def test_without_torch_the_demo_says_that_it_shows_the_graph(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played: list[DemoOptions] = []
+
+    def play(options: DemoOptions) -> None:
+        played.append(options)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("seg3d_ros.demo.__main__.play", play)
+    for found in (None, object()):
+        monkeypatch.setattr("seg3d_ros.demo.__main__.find_spec", lambda name, found=found: found)
+        assert demo([]) == 2
+        assert demo(["--model", "nano"]) == 2
+    assert [options.scene.get("model") for options in played] == ["graph", "nano", None, "nano"]
+    assert (
+        capsys.readouterr().out.count("PyTorch is not installed, so this is model graph; for nano: python -m pip") == 1
+    )
 
 
 def test_rounds_need_frames_that_are_stamped_anew() -> None:
