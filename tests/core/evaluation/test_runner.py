@@ -191,7 +191,7 @@ def test_found_objects_keep_their_colour() -> None:
 
 
 def test_settings_are_identified_by_dotted_names_and_a_model_file_by_its_content(tmp_path: Path) -> None:
-    plain = identify(SegmentConfig.build({"graph": {"k": 0.07}}))
+    plain = identify(SegmentConfig.build({"model": "graph", "graph": {"k": 0.07}}))
     assert plain["graph.k"] == 0.07
     assert plain["model"] == "graph"
     assert not any(name.startswith("segment3d.") for name in plain)
