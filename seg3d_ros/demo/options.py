@@ -25,7 +25,7 @@ class DemoOptions:
         sequence: what source_node plays: a folder with an RGB-D sequence, or room:SEED.
         bag: rosbag2 to play instead, None for a sequence.
         frames: play at most this many frames; 0 = all.
-        rounds: play the sequence so often, the map is complete after the first time; 0 = until a minute is full.
+        rounds: play the sequence so often, the map is complete after the first time; 0 = until 80 s are full.
         rate_hz: frames per second.
         lossless: every frame is used, in order, with its recorded stamp.
         out: folder for picture, cloud, recording and logs.
@@ -69,7 +69,7 @@ def parse_options(arguments: Sequence[str]) -> DemoOptions:
     parser.add_argument(
         "--rounds",
         type=int,
-        help="play it so often; the map is complete after the first (default: until a minute is full; "
+        help="play it so often; the map is complete after the first (default: until 80 s are full; "
         "once with --frames, --lossless, --click or --bag)",
     )
     parser.add_argument("--rate", type=float, default=source.rate_hz, help="frames per second (default %(default)s)")
@@ -145,7 +145,7 @@ def _clicks(values: argparse.Namespace) -> int:
 
 
 def _rounds(values: argparse.Namespace) -> int:
-    """How often the sequence is played, 0: until a minute is full.
+    """How often the sequence is played, 0: until 80 s are full.
 
     Raises:
         ConfigError: less than once, or more than once what cannot be played again.
