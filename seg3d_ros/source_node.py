@@ -28,7 +28,7 @@ from seg3d_ros.playing import Player, await_delivery, await_subscribers, play_on
 
 CAMERA_FRAME = "camera_color_optical_frame"
 FULL_S = 80.0
-"""Rounds that fill this show how it goes on when the map is complete: four of a kitchen of 20 s, the last three without news."""
+"""Rounds that fill this show how it goes on when the map is complete: of a kitchen of 20 s, three without news."""
 
 PREPARED_FRAMES = 300
 """About 450 MB at 640x480."""
