@@ -187,6 +187,7 @@ def test_everything(scene: Scene, rule: str, compare: Callable[..., None]) -> No
 def test_after_the_proposals(scene: Scene, compare: Callable[..., None]) -> None:
     robot = POSTPROCESS_RULES["robot"]
     found = propose(scene.class_logits, scene.mask_logits, scene.xyz, robot)
+    assert finish(found, robot, scene.point_to_voxel, scene.superpoints).masks.sum(axis=0).max() == 1
     compare(
         f"suppression, assignment and smoothing of {len(found)} proposals",
         lambda: finish(found, robot, scene.point_to_voxel, scene.superpoints),
@@ -203,6 +204,9 @@ def test_what_class_scores_rule_out(scene: Scene, compare: Callable[..., None]) 
     of_all = robot.model_copy(update={"keep_fraction": float(np.nextafter(1, 0))})
     rng = np.random.default_rng(0)
     class_logits = rng.normal([-2, 0], 2, (len(scene.mask_logits), 2)).astype(np.float32)
+    early, late = (propose(class_logits, scene.mask_logits, scene.xyz, rule) for rule in (robot, of_all))
+    assert len(early) > 0
+    np.testing.assert_array_equal(early.scores, late.scores)
     compare(
         f"proposals of the rules robot from {len(class_logits)} queries, a third of which may be objects",
         lambda: propose(class_logits, scene.mask_logits, scene.xyz, robot),
