@@ -193,6 +193,7 @@ def test_after_the_proposals(scene: Scene, compare: Callable[..., None]) -> None
         lambda: finish(found, robot, scene.point_to_voxel, scene.superpoints),
         "proposing them",
         lambda: propose(scene.class_logits, scene.mask_logits, scene.xyz, robot),
+        at_least=1.5,
         bound=f"reads {found.members.nbytes / 1e6:.0f} MB",
         rounds=3,
     )
@@ -212,7 +213,7 @@ def test_what_class_scores_rule_out(scene: Scene, compare: Callable[..., None]) 
         lambda: propose(class_logits, scene.mask_logits, scene.xyz, robot),
         "looking at every query",
         lambda: propose(class_logits, scene.mask_logits, scene.xyz, of_all),
-        at_least=1.5,
+        at_least=1.3,
         bound=f"reads {scene.mask_logits.nbytes / 1e6:.0f} MB of logits",
         rounds=3,
     )
