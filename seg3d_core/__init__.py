@@ -15,11 +15,12 @@ from seg3d_core.errors import CheckpointError, ConfigError, DeviceError, InputEr
 from seg3d_core.optional import import_with_torch
 
 if TYPE_CHECKING:
-    from seg3d_core.config import FusionConfig, GraphConfig, Segment3DSettings, SegmentConfig, TrackingConfig
+    from seg3d_core.config import FusionConfig, GraphConfig, SegmentConfig, TrackingConfig
     from seg3d_core.geometry.camera import Camera
     from seg3d_core.point_sam.predictor import PointSam
     from seg3d_core.point_sam_config import PointSamSettings
     from seg3d_core.segment3d.predictor import Segment3D
+    from seg3d_core.segment3d_config import Segment3DSettings
     from seg3d_core.segmenter import Segmenter, make_segmenter
     from seg3d_core.types import IGNORE, Cloud, Instances, LabelledCloud, Prompt, RgbdFrame
 

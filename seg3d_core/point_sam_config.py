@@ -1,4 +1,4 @@
-"""Defaults of Point-SAM, each written once; beside ``config.py``, which is as long as a file should be."""
+"""Defaults of Point-SAM, each written once."""
 
 from __future__ import annotations
 

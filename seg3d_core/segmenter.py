@@ -8,11 +8,12 @@ from typing import Protocol, runtime_checkable
 
 from seg3d_core.baselines.graph import GraphSegmenter
 from seg3d_core.checkpoints.shipped import shipped
-from seg3d_core.config import MODELS, PROPOSALS_MODEL, SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig
+from seg3d_core.config import MODELS, PROPOSALS_MODEL, SegmentConfig
 from seg3d_core.errors import ConfigError
 from seg3d_core.filling import FilledSegmenter
 from seg3d_core.optional import import_with_torch
 from seg3d_core.prompting import make_proposals
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DSettings
 from seg3d_core.types import Cloud, Instances
 
 _SHIPPED = {"nano": "segment3d_nano"}

@@ -9,16 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from seg3d_core.config import (
-    DEFAULT_MODEL,
-    Config,
-    FusionConfig,
-    GraphConfig,
-    Model,
-    Segment3DSettings,
-    SegmentConfig,
-    TrackingConfig,
-)
+from seg3d_core.config import DEFAULT_MODEL, Config, FusionConfig, GraphConfig, Model, SegmentConfig, TrackingConfig
 from seg3d_core.interaction_config import InteractionConfig
 from seg3d_core.point_sam_config import (
     PointSamProposalsConfig,
@@ -27,6 +18,7 @@ from seg3d_core.point_sam_config import (
     PromptModelName,
     SceneCropConfig,
 )
+from seg3d_core.segment3d_config import Segment3DSettings
 
 DYNAMIC: dict[str, Any] = {"dynamic": True}
 

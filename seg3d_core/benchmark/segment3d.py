@@ -14,7 +14,6 @@ from seg3d_core.benchmark.flops import CountingEngine, peak_gflops
 from seg3d_core.benchmark.measured import Measured
 from seg3d_core.benchmark.memory import peak_bytes
 from seg3d_core.benchmark.rooms import room_cloud
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings
 from seg3d_core.devices import DTYPES, device_text
 from seg3d_core.errors import ConfigError
 from seg3d_core.segment3d.checkpoint import load_network
@@ -22,6 +21,7 @@ from seg3d_core.segment3d.inference import InferenceNetwork
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.predictor import Segment3D
 from seg3d_core.segment3d.voxel_input import voxel_input
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DSettings
 from seg3d_core.sparse.engines.choice import choose_engine
 from seg3d_core.stages import recorded
 from seg3d_core.types import Cloud

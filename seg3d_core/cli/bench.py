@@ -87,7 +87,7 @@ def _positive(text: str) -> int:
 def _run_segment3d(options: argparse.Namespace) -> int:
     settings = settings_of(options, _segment_config(), [f"model={options.model}"]).segment3d
     from seg3d_core.benchmark.segment3d import Plan, measure
-    from seg3d_core.config import SEGMENT3D_PRESETS
+    from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 
     measured = _measured(options, measure, Plan(options.model, settings, options.threads, options.repeats))
     _report(options, measured)

@@ -34,12 +34,15 @@ _SYNTH_HELP = """\
 Make synthetic rooms into scene folders: RGB-D frames of a hand-held camera with sensor noise and imperfect poses, the
 true object and part of every pixel, and a fused cloud with true instances, parts and superpoints.
 
+With --set content=tables: tables full of things, each seen once from near, and the points of that one frame.
+
 Room SEED always comes out the same. The same command goes on where it was interrupted, and more rooms can be asked for
 later: those that are there stay.
 
 examples:
   seg3d data synth --to data/train --rooms 200 --workers 8
   seg3d data synth --to data/held-out --rooms 20 --first 100000 --frames 32 --set width=320 --set height=240
+  seg3d data synth --to data/tables --rooms 500 --set content=tables
 """
 
 _CHECK_HELP = """\
@@ -86,7 +89,7 @@ def _add_synth(what: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="folder of scene folders")
-    command.add_argument("--rooms", type=_count, required=True, metavar="N", help="number of rooms")
+    command.add_argument("--rooms", type=_count, required=True, metavar="N", help="number of rooms (or tables)")
     command.add_argument("--first", type=_seed, default=0, metavar="SEED", help="seed of the first room (0)")
     command.add_argument("--frames", type=_count, metavar="F", help="frames of each; short for --set frames=F")
     command.add_argument("--workers", type=_count, metavar="W", help="rooms made at a time (one for each core)")
@@ -163,23 +166,39 @@ class _Steps:
         self._progress.tell(done, total)
 
 
+def _synth_settings(options: argparse.Namespace) -> Any:
+    """The settings with ``--frames`` in them.
+
+    Raises:
+        ConfigError: see ``settings_of``; or several frames of a table.
+    """
+    from seg3d_core.errors import ConfigError
+
+    config = settings_of(options, _synth_config())
+    if config.content == "tables":
+        if options.frames not in (None, 1):
+            raise ConfigError(f"--frames {options.frames}: a table is seen once; ask for more tables with --rooms")
+        return config
+    return settings_of(options, _synth_config(), [f"frames={options.frames}"]) if options.frames else config
+
+
 def _run_synth(options: argparse.Namespace) -> int:
     from seg3d_core.data.scenes.synth_run import make_rooms, missing_rooms
     from seg3d_core.learning.progress import StepProgress
 
-    config = settings_of(options, _synth_config(), [f"frames={options.frames}"] if options.frames else [])
+    config = _synth_settings(options)
     seeds = list(range(options.first, options.first + options.rooms))
     missing = missing_rooms(options.to, seeds, config)
     done = len(seeds) - len(missing)
-    progress = StepProgress(sys.stderr, "rooms", done)
+    progress = StepProgress(sys.stderr, config.content, done)
     failed = 0
     for seed, error in make_rooms(options.to, missing, config, options.workers or len(os.sched_getaffinity(0))):
         done += 1
         if error is not None:
             failed += 1
-            progress.say(f"room {seed}: {error}")
+            progress.say(f"seed {seed}: {error}")
         progress.tell(done, len(seeds))
-    print(f"{len(seeds) - failed} rooms in {options.to}" + (f", {failed} could not be made" if failed else ""))
+    print(f"{len(seeds) - failed} {config.content} in {options.to}" + (f", {failed} could not be made" if failed else ""))
     return 2 if failed else 0
 
 

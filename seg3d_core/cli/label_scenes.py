@@ -52,7 +52,7 @@ def add(what: Any) -> None:
 
 
 def _config_class() -> Any:
-    from seg3d_core.config import Segment3DSettings
+    from seg3d_core.segment3d_config import Segment3DSettings
 
     return Segment3DSettings
 

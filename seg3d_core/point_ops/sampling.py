@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from seg3d_core.config import FarthestPointTies
+from seg3d_core.config_base import FarthestPointTies
 from seg3d_core.errors import InputError
 from seg3d_core.point_ops.buckets import Buckets
 from seg3d_core.point_ops.inputs import require_one_device, require_points

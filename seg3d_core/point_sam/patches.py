@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seg3d_core.config import FarthestPointTies
+from seg3d_core.config_base import FarthestPointTies
 from seg3d_core.errors import InputError
 from seg3d_core.point_ops.neighbours import nearest
 from seg3d_core.point_ops.sampling import sample_farthest

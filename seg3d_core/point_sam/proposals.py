@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seg3d_core.config import TilingConfig
 from seg3d_core.geometry.voxels import voxelize
 from seg3d_core.point_sam.clicks_everywhere import propose_masks
 from seg3d_core.point_sam.predictor import PointSam, require_usable
 from seg3d_core.point_sam_config import PointSamProposalsConfig
 from seg3d_core.segment3d.suppression import suppressed
 from seg3d_core.segment3d.tiling import TileProposals, merge_tiles, split_tiles
+from seg3d_core.segment3d_config import TilingConfig
 from seg3d_core.stages import stage
 from seg3d_core.types import Cloud, Instances
 

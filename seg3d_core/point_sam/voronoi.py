@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seg3d_core.config import FarthestPointTies
+from seg3d_core.config_base import FarthestPointTies
 from seg3d_core.point_ops.neighbours import nearest
 from seg3d_core.point_sam.linear import Linear
 from seg3d_core.point_sam.patches import gather_rows, rows_at_once, sample_centres

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from seg3d_core.config import Segment3DConfig
+from seg3d_core.segment3d_config import Segment3DConfig
 from seg3d_core.sparse.layers import BatchNorm, Convolution, TransposedConvolution
 from seg3d_core.sparse.tensor import SparseTensor
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from seg3d_core.checkpoints.audit import load_weights, shortened
 from seg3d_core.checkpoints.cards import SUFFIX
-from seg3d_core.config import Segment3DConfig
 from seg3d_core.errors import CheckpointError, ConfigError
 from seg3d_core.segment3d.archives import read_archive
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.saving import check_card, read_safetensors
+from seg3d_core.segment3d_config import Segment3DConfig
 
 _PREFIX = "model."
 

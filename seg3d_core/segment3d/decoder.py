@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from seg3d_core.config import Segment3DConfig
 from seg3d_core.segment3d.attention import CrossAttention, FeedForward, SelfAttention
 from seg3d_core.segment3d.layout import Scene, present
 from seg3d_core.segment3d.positional import FourierEncoding
+from seg3d_core.segment3d_config import Segment3DConfig
 from seg3d_core.sparse.layers import Convolution
 
 

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from seg3d_core.config import Segment3DConfig
 from seg3d_core.errors import InputError
 from seg3d_core.segment3d.queries import query_voxels
+from seg3d_core.segment3d_config import Segment3DConfig
 from seg3d_core.sparse.tensor import SparseTensor
 
 COARSER_LEVELS = 4

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from seg3d_core.config import Segment3DConfig
 from seg3d_core.segment3d.backbone import Res16UNet34C
 from seg3d_core.segment3d.decoder import Level, MaskDecoder, Prediction
 from seg3d_core.segment3d.layout import Layout, Scene, Segments, lay_out
+from seg3d_core.segment3d_config import Segment3DConfig
 from seg3d_core.sparse.functional import average_pool
 from seg3d_core.sparse.tensor import SparseTensor
 

@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Float32, Int32, Int64
 from scipy.special import softmax
 
-from seg3d_core.config import PostprocessConfig
 from seg3d_core.errors import InputError
 from seg3d_core.segment3d.clustering import DensityClusters
 from seg3d_core.segment3d.postprocess_kernels import majority_members, positive_members
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.suppression import assigned, suppressed
+from seg3d_core.segment3d_config import PostprocessConfig
 
 
 def postprocess(
@@ -30,7 +30,7 @@ def postprocess(
         class_logits: of the queries; index 0 is object.
         mask_logits: above 0 is inside.
         xyz: a point of each voxel, m.
-        config: see ``config.POSTPROCESS_RULES`` for the named rules.
+        config: see ``segment3d_config.POSTPROCESS_RULES`` for the named rules.
         point_to_voxel: voxel of each point.
         point_to_superpoint: superpoint of each point, ``IGNORE`` for none; without it nothing is smoothed.
 

@@ -11,15 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
-from seg3d_core.config import (
-    POSTPROCESS_RULES,
-    RELEASED_VOXEL_SIZE_M,
-    SEGMENT3D_PRESETS,
-    SUPERPOINTS,
-    PostprocessConfig,
-    Segment3DSettings,
-    TilingConfig,
-)
+from seg3d_core.config import SUPERPOINTS
 from seg3d_core.devices import choose_device, choose_dtype, device_text
 from seg3d_core.errors import CheckpointError, ConfigError, InputError
 from seg3d_core.geometry.enlargement import enlargement
@@ -32,6 +24,14 @@ from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.saving import ModelCard, read_card
 from seg3d_core.segment3d.tiling import segment_in_tiles
 from seg3d_core.segment3d.voxel_input import VoxelInput, scaled, voxel_input
+from seg3d_core.segment3d_config import (
+    POSTPROCESS_RULES,
+    RELEASED_VOXEL_SIZE_M,
+    SEGMENT3D_PRESETS,
+    PostprocessConfig,
+    Segment3DSettings,
+    TilingConfig,
+)
 from seg3d_core.sparse.scratch import free_scratch
 from seg3d_core.stages import stage
 from seg3d_core.types import Cloud, Instances
@@ -65,7 +65,7 @@ class Segment3D:
 
     Args:
         network: its weights are copied, later training does not show; it stays where it is.
-        settings: device, precision, rules; see ``config.Segment3DSettings``.
+        settings: device, precision, rules; see ``segment3d_config.Segment3DSettings``.
         enlarged: dense clouds are segmented up to this many times larger; 1: as they are.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
-from seg3d_core.config import FarthestPointTies
+from seg3d_core.config_base import FarthestPointTies
 from seg3d_core.errors import InputError
 from seg3d_core.point_ops.sampling import sample_farthest
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from seg3d_core.checkpoints import cards
 from seg3d_core.checkpoints.precision import Precision, in_precision
 from seg3d_core.checkpoints.safetensors_files import opened
-from seg3d_core.config import RELEASED_VOXEL_SIZE_M, Segment3DConfig
 from seg3d_core.errors import CheckpointError
 from seg3d_core.segment3d.model import Segment3DNetwork
+from seg3d_core.segment3d_config import RELEASED_VOXEL_SIZE_M, Segment3DConfig
 
 _TRAINED_WITH = {"voxel_size_m", "superpoints", "max_voxels", "enlarged"}
 

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from seg3d_core.config import TilingConfig
 from seg3d_core.errors import InputError
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.tiling_kernels import unite
+from seg3d_core.segment3d_config import TilingConfig
 from seg3d_core.stages import stage
 
 _LEAST_PART = 0.25

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
-from seg3d_core.config import Segment3DSettings
 from seg3d_core.errors import InputError
 from seg3d_core.geometry.upright import upright
 from seg3d_core.geometry.voxels import voxelize
+from seg3d_core.segment3d_config import Segment3DSettings
 from seg3d_core.sparse.keys import COORDINATE_LIMIT
 from seg3d_core.sparse.tensor import SparseTensor
 from seg3d_core.types import Cloud

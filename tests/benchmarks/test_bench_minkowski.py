@@ -20,10 +20,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # a CPU build says so at every import
     pytest.importorskip("MinkowskiEngine", reason="MinkowskiEngine is not installed (it has no wheels)")
 
-from seg3d_core.config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.geometry.voxels import voxelize  # noqa: E402
 from seg3d_core.segment3d.backbone import Res16UNet34C  # noqa: E402
 from seg3d_core.segment3d.inference import FoldedBackbone  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.sparse.engines.choice import choose_engine  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from seg3d_core.config import POSTPROCESS_RULES, RoomConfig
+from seg3d_core.config import RoomConfig
 from seg3d_core.data.rooms import make_room
 from seg3d_core.geometry.voxels import voxelize
 from seg3d_core.segment3d.clustering import DensityClusters
 from seg3d_core.segment3d.postprocess import finish, postprocess, propose, smoothed
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.suppression import suppressed
+from seg3d_core.segment3d_config import POSTPROCESS_RULES
 
 sklearn_cluster = pytest.importorskip("sklearn.cluster", reason="the peer is scikit-learn")
 

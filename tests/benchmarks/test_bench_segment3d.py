@@ -14,9 +14,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the sparse engine needs PyTorch")
 
-from seg3d_core.config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.segment3d.inference import FoldedBackbone, InferenceNetwork  # noqa: E402
 from seg3d_core.segment3d.model import NetworkOutput, Segment3DNetwork  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.sparse.engines.choice import choose_engine  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 

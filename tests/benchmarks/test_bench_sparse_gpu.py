@@ -19,10 +19,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the sparse engine needs PyTorch")
 
 from seg3d_core.benchmark.rooms import room_cloud  # noqa: E402
-from seg3d_core.config import Segment3DConfig  # noqa: E402
 from seg3d_core.geometry.voxels import voxelize  # noqa: E402
 from seg3d_core.segment3d.backbone import Res16UNet34C  # noqa: E402
 from seg3d_core.segment3d.inference import FoldedBackbone  # noqa: E402
+from seg3d_core.segment3d_config import Segment3DConfig  # noqa: E402
 from seg3d_core.sparse.coordinates import CoordinateMaps  # noqa: E402
 from seg3d_core.sparse.engines.choice import choose_engine  # noqa: E402
 from seg3d_core.sparse.engines.interface import Engine, FusedConvolution, PreparesMaps, Step  # noqa: E402

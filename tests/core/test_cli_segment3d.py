@@ -17,9 +17,9 @@ import torch
 
 import seg3d_core
 from seg3d_core.cli import main
-from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.data.cloud_files import read_labelled, write_cloud
 from seg3d_core.segment3d.model import Segment3DNetwork
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 from seg3d_core.types import Cloud
 
 ROOT = Path(seg3d_core.__file__).parent.parent

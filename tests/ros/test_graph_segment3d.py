@@ -18,9 +18,9 @@ from ros_graph import EVERYTHING, Child, Graph
 from sensor_msgs.msg import PointCloud2, PointField
 from visualization_msgs.msg import Marker, MarkerArray
 
-from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.saving import card_of, save_network
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 from seg3d_ros.conversions.cloud_layout import read_layout
 from seg3d_ros.conversions.clouds import cloud_to_message
 from seg3d_ros.conversions.stamps import stamp_ns

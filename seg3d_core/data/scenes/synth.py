@@ -54,7 +54,7 @@ def make_scene(path: Path, seed: int, config: SynthConfig) -> SceneFolder:
         ConfigError: no room of this seed fits the settings.
         InputError: see ``SceneWriter``.
     """
-    identity = {"source": f"room:{seed}", "settings": config.model_dump(mode="json")}
+    identity = {"source": f"room:{seed}", "settings": config.recorded()}
     with SceneWriter(path, identity) as writer:
         room, camera = make_room(seed, config.room), SynthCamera(config, seed)
         owners = part_owners(room)
@@ -62,7 +62,7 @@ def make_scene(path: Path, seed: int, config: SynthConfig) -> SceneFolder:
         for number, (shot, is_stored) in enumerate(_shots(room, camera, config, seed)):
             if is_stored and str(number) not in writer.handled:
                 writer.add(
-                    str(number), shot.frame, instance_ids=_instances(owners, shot.part_ids), part_ids=shot.part_ids
+                    str(number), shot.frame, instance_ids=instances_of(owners, shot.part_ids), part_ids=shot.part_ids
                 )
             _integrate(volume, shot.frame)
             kept.append(_for_voting(shot))
@@ -98,12 +98,12 @@ def _shots(room: Room, camera: SynthCamera, config: SynthConfig, seed: int) -> I
         is_stored = number < len(stored)
         intrinsics = camera.camera(config.width if is_stored else config.fused_width)
         yield (
-            _shot(room, camera, intrinsics, (poses[number], recorded[number]), round(number * 1e9 / RATE_HZ)),
+            take_shot(room, camera, intrinsics, (poses[number], recorded[number]), round(number * 1e9 / RATE_HZ)),
             is_stored,
         )
 
 
-def _shot(
+def take_shot(
     room: Room,
     camera: SynthCamera,
     intrinsics: Camera,
@@ -119,7 +119,8 @@ def _shot(
     return Shot(replace(noisy, depth_m=depth_m, T_world_camera=recorded), exact.depth_m, parts)
 
 
-def _instances(owners: Int32[np.ndarray, " P1"], part_ids: Int32[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
+def instances_of(owners: Int32[np.ndarray, " P1"], part_ids: Int32[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
+    """Instance that each pixel shows, of the part that it shows and the owners of parts."""
     return np.where(part_ids == IGNORE, np.int32(IGNORE), owners[part_ids])
 
 

@@ -1,4 +1,4 @@
-"""Synthetic data sets of any size: rooms in parallel, restartable."""
+"""Synthetic data sets of any size: rooms or tables in parallel, restartable."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from seg3d_core.data.scenes.description import SCENE_JSON, SceneDescription
 from seg3d_core.data.scenes.synth import make_scene, scene_name
 from seg3d_core.data.scenes.synth_settings import SynthConfig
+from seg3d_core.data.scenes.synth_tables import make_table_scene, table_name
 from seg3d_core.errors import ConfigError, InputError
 
 
@@ -23,10 +24,10 @@ def missing_rooms(folder: Path, seeds: Iterable[int], config: SynthConfig) -> li
     """
     missing = []
     for seed in seeds:
-        path = folder / scene_name(seed)
+        path = _scene_path(folder, seed, config)
         if not (path / SCENE_JSON).is_file():
             missing.append(seed)
-        elif SceneDescription.read(path).settings != config.model_dump(mode="json"):
+        elif SceneDescription.read(path).settings != config.recorded():
             raise InputError(f"{path} was made with other settings; make it anew elsewhere, or delete it")
     return missing
 
@@ -61,9 +62,14 @@ def make_rooms(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _scene_path(folder: Path, seed: int, config: SynthConfig) -> Path:
+    return folder / (table_name(seed) if config.content == "tables" else scene_name(seed))
+
+
 def _make(folder: Path, seed: int, config: SynthConfig) -> ConfigError | None:
+    make = make_table_scene if config.content == "tables" else make_scene
     try:
-        make_scene(folder / scene_name(seed), seed, config)
+        make(_scene_path(folder, seed, config), seed, config)
     except ConfigError as error:
         return error
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import Field, model_validator
 
 from seg3d_core.config import SUPERPOINTS, Config, DepthNoiseConfig, FusionConfig, GraphConfig, RoomConfig
@@ -28,9 +30,40 @@ class CameraVarietyConfig(Config):
         return self
 
 
-class SynthConfig(Config):
-    """One synthetic scene: a room, the frames that a hand-held camera brings home, and the cloud fused from them."""
+class TablesConfig(Config):
+    """Synthetic tables: what stands on them, from where they are seen, and how their clouds are thinned."""
 
+    min_objects: int = Field(2, ge=1, le=40, description="A table is meant to hold at least this many things.")
+    max_objects: int = Field(16, ge=1, le=40, description="A table holds at most this many things.")
+    min_distance_m: float = Field(0.7, ge=0.4, le=3, description="Nearest camera, m from the middle of the things.")
+    max_distance_m: float = Field(1.4, ge=0.4, le=3, description="Farthest camera, m.")
+    min_pitch_deg: float = Field(20.0, ge=5, le=80, description="Cameras look down by at least this, degrees.")
+    max_pitch_deg: float = Field(60.0, ge=5, le=80, description="Cameras look down by at most this, degrees.")
+    min_voxel_m: float = Field(0.004, ge=0.001, le=0.1, description="Finest voxel that a cloud is thinned to, m.")
+    max_voxel_m: float = Field(0.01, ge=0.001, le=0.1, description="Coarsest voxel, m.")
+    reach_m: float = Field(2.0, gt=0.5, le=10, description="Points of greater depth are not in the cloud, m.")
+
+    @model_validator(mode="after")
+    def _check(self) -> TablesConfig:
+        for what in ("objects", "distance_m", "pitch_deg", "voxel_m"):
+            least, greatest = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least > greatest:
+                raise ValueError(f"min_{what} = {least:g} is greater than max_{what} = {greatest:g}")
+        return self
+
+
+_TABLES_ONLY = frozenset({"content", "tables"})
+_ROOMS_ONLY = frozenset({"frames", "close_share", "free_share", "fused_only", "fused_width", "room", "fusion"})
+
+
+class SynthConfig(Config):
+    """One synthetic scene: a room, the frames that a hand-held camera brings home, and the cloud fused from them.
+
+    With ``content`` tables: a table, one frame of it, and the points of that frame.
+    """
+
+    content: Literal["rooms", "tables"] = Field("rooms", description="What scenes are of: rooms, or tables (one view).")
+    tables: TablesConfig = Field(TablesConfig.build({}), description="Tables; rooms do not use it.")
     frames: int = Field(24, ge=2, le=5000, description="Frames of a scene.")
     width: int = Field(640, ge=32, le=4096, description="Image width, px.")
     height: int = Field(480, ge=24, le=4096, description="Image height, px.")
@@ -55,3 +88,8 @@ class SynthConfig(Config):
                 f"close_share = {self.close_share:g} and free_share = {self.free_share:g} are more than 1 together"
             )
         return self
+
+    def recorded(self) -> dict[str, Any]:
+        """What a scene says that it was made with: the settings that have a part in its content, as JSON values."""
+        unused = _TABLES_ONLY if self.content == "rooms" else _ROOMS_ONLY
+        return self.model_dump(mode="json", exclude=set(unused))

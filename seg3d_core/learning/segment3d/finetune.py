@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DConfig
 from seg3d_core.data.scenes import find_scene_folders
 from seg3d_core.errors import CheckpointError
 from seg3d_core.learning.segment3d import recipe
@@ -15,6 +14,7 @@ from seg3d_core.learning.segment3d.sources import cloud_source
 from seg3d_core.learning.segment3d.validation import Score, Validation
 from seg3d_core.segment3d.checkpoint import load_network
 from seg3d_core.segment3d.saving import card_of, read_card, save_network
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DConfig
 
 DEFAULTS = (
     "stage=2",

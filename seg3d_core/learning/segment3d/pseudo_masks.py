@@ -1,7 +1,7 @@
 """Training targets of the second stage: what a network of the first is confident of, on whole scenes.
 
-Section 6 of the method; the rules are ``config.POSTPROCESS_RULES["pseudo_masks"]``. Where asked for, the images of the
-scene have the last word on which masks these are (``mask_agreement``).
+Section 6 of the method; the rules are ``segment3d_config.POSTPROCESS_RULES["pseudo_masks"]``. Where asked for, the
+images of the scene have the last word on which masks these are (``mask_agreement``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seg3d_core.config import Segment3DSettings
 from seg3d_core.data.scenes import SceneFolder
 from seg3d_core.data.scenes.description import sha256_of
 from seg3d_core.errors import ConfigError, InputError
@@ -25,6 +24,7 @@ from seg3d_core.learning.segment3d.pseudo_files import PseudoMasks, made_by, wri
 from seg3d_core.learning.segment3d.sources import TRUTH
 from seg3d_core.segment3d.predictor import Segment3D
 from seg3d_core.segment3d.proposals import Proposals
+from seg3d_core.segment3d_config import Segment3DSettings
 from seg3d_core.types import Cloud
 
 _LOGGER = logging.getLogger(__name__)

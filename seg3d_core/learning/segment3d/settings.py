@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from seg3d_core.config import SEGMENT3D_PRESETS, Config
+from seg3d_core.config import Config
 from seg3d_core.learning.segment3d.data_settings import DataConfig
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 
 
 class LossConfig(Config):

@@ -15,7 +15,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from seg3d_core.checkpoints.audit import load_weights
-from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.errors import CheckpointError
 from seg3d_core.learning.averaging import RunningMean
 from seg3d_core.learning.segment3d.batches import batch_of
@@ -26,6 +25,7 @@ from seg3d_core.learning.segment3d.schedule import one_cycle
 from seg3d_core.learning.segment3d.settings import Segment3DTrainingConfig
 from seg3d_core.segment3d.checkpoint import load_network
 from seg3d_core.segment3d.model import Segment3DNetwork
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 from seg3d_core.sparse.scratch import free_scratch
 from seg3d_core.sparse.tensor import SparseTensor
 

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Int32
 from PIL import Image
 
-from seg3d_core.config import PostprocessConfig
 from seg3d_core.data.atomic import atomic_path
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.metrics import ApProtocol, Overlaps, average_precision
@@ -26,6 +25,7 @@ from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.postprocess import propose
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS
+from seg3d_core.segment3d_config import PostprocessConfig
 from seg3d_core.sparse.tensor import SparseTensor
 from seg3d_core.types import Cloud
 

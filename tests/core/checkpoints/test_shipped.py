@@ -9,12 +9,12 @@ pytest.importorskip("torch", reason="torch is not installed")
 import torch
 
 from seg3d_core.checkpoints.shipped import shipped
-from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.errors import ConfigError
 from seg3d_core.point_sam.checkpoint import load_network
 from seg3d_core.point_sam_config import POINT_SAM_PRESETS
 from seg3d_core.segment3d import checkpoint as segment3d_checkpoint
 from seg3d_core.segment3d.saving import read_card
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 
 
 def test_nano_is_there_and_fits_its_preset():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seg3d_core.config import Segment3DConfig
+from seg3d_core.segment3d_config import Segment3DConfig
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from seg3d_core.config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.segment3d.backbone import Res16UNet34C  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 
 PREFIX = "model.backbone."

@@ -12,10 +12,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from seg3d_core.checkpoints.audit import audit, load_weights  # noqa: E402
-from seg3d_core.config import Segment3DConfig  # noqa: E402
 from seg3d_core.errors import CheckpointError  # noqa: E402
 from seg3d_core.segment3d.checkpoint import load_network, read_weights  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
+from seg3d_core.segment3d_config import Segment3DConfig  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 
 

@@ -9,10 +9,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DConfig  # noqa: E402
 from seg3d_core.errors import InputError  # noqa: E402
 from seg3d_core.segment3d.inference import InferenceNetwork  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DConfig  # noqa: E402
 from seg3d_core.sparse.engines.torch_engine import TorchEngine  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 

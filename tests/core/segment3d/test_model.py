@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DConfig  # noqa: E402
 from seg3d_core.errors import ConfigError, InputError  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DConfig  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 
 EXACT = {"rtol": 0, "atol": 1e-10}

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit
 
-from seg3d_core.config import POSTPROCESS_RULES, PostprocessConfig
 from seg3d_core.errors import InputError
 from seg3d_core.segment3d.postprocess import finish, postprocess, propose, smoothed
 from seg3d_core.segment3d.proposals import Proposals
+from seg3d_core.segment3d_config import POSTPROCESS_RULES, PostprocessConfig
 
 KEEP_ALL = {"keep_fraction": 1.0}
 

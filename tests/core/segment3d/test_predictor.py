@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from seg3d_core.checkpoints.audit import load_weights  # noqa: E402
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings, SegmentConfig  # noqa: E402
+from seg3d_core.config import SegmentConfig  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError, DeviceError, InputError  # noqa: E402
 from seg3d_core.geometry.enlargement import enlargement  # noqa: E402
 from seg3d_core.segment3d import predictor as module  # noqa: E402
@@ -22,6 +22,7 @@ from seg3d_core.segment3d.postprocess import postprocess  # noqa: E402
 from seg3d_core.segment3d.predictor import Segment3D  # noqa: E402
 from seg3d_core.segment3d.saving import card_of, save_network  # noqa: E402
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DSettings  # noqa: E402
 from seg3d_core.segmenter import Segmenter, make_segmenter  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 from seg3d_core.types import Cloud  # noqa: E402

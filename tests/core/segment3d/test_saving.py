@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from seg3d_core.checkpoints.cards import origin  # noqa: E402
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DConfig, Segment3DSettings  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError, InputError  # noqa: E402
 from seg3d_core.segment3d.checkpoint import load_network  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
 from seg3d_core.segment3d.predictor import Segment3D  # noqa: E402
 from seg3d_core.segment3d.saving import card_of, read_card, read_safetensors, save_network  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DConfig, Segment3DSettings  # noqa: E402
 from seg3d_core.sparse.tensor import SparseTensor  # noqa: E402
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg3d_core.config import TilingConfig
 from seg3d_core.errors import InputError
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.tiling import TileProposals, merge_tiles, segment_in_tiles, split_tiles
+from seg3d_core.segment3d_config import TilingConfig
 
 STEP = 0.1
 

@@ -12,7 +12,6 @@ torch.set_num_threads(1)
 from table_scene import write_table_scene  # noqa: E402
 
 from seg3d_core.cli import main  # noqa: E402
-from seg3d_core.config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError  # noqa: E402
 from seg3d_core.learning.segment3d import finetune  # noqa: E402
 from seg3d_core.learning.segment3d.rehearsal import MixedSource  # noqa: E402
@@ -20,6 +19,7 @@ from seg3d_core.learning.segment3d.samples import LabelTargets, TrainingCloud  #
 from seg3d_core.learning.segment3d.validation import Score, Validation  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
 from seg3d_core.segment3d.saving import card_of, read_card, save_network  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS  # noqa: E402
 
 FAST = [
     "steps=2", "device=cpu", "threads=1", "data.workers=0", "validation.samples=1", "validation.fewest_voxels=5",

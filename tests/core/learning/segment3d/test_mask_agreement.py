@@ -8,13 +8,13 @@ from table_scene import LEFT, RIGHT, WALL, table_frame, table_ids, write_table_s
 
 from seg3d_core.baselines.sam3d import MaskedFrame
 from seg3d_core.cli import main
-from seg3d_core.config import SEGMENT3D_PRESETS
 from seg3d_core.data.scenes.id_images import MASK_NONE, write_id_image
 from seg3d_core.learning.segment3d.mask_agreement import UNSEEN, agreement, judged, seen_masks
 from seg3d_core.learning.segment3d.pseudo_files import made_by, read_pseudo_masks
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.saving import card_of, save_network
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS
 from seg3d_core.types import IGNORE
 
 FRAMES = 3

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from table_scene import write_table_scene
 
 from seg3d_core.cli import main
-from seg3d_core.config import SEGMENT3D_PRESETS, Segment3DSettings
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.segment3d.data_settings import DataConfig
 from seg3d_core.learning.segment3d.loading import load_samples
@@ -26,6 +25,7 @@ from seg3d_core.segment3d.predictor import Segment3D
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.saving import card_of, save_network
 from seg3d_core.segment3d.voxel_input import voxel_input
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DSettings
 from seg3d_core.types import Cloud
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seg3d_core.config import Segment3DSettings
 from seg3d_core.learning.segment3d.samples import (
     LabelTargets,
     ProposalTargets,
@@ -20,6 +19,7 @@ from seg3d_core.learning.segment3d.samples import (
 )
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS, voxel_input
+from seg3d_core.segment3d_config import Segment3DSettings
 from seg3d_core.types import Cloud
 
 

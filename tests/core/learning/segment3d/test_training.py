@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 from table_scene import write_table_scene  # noqa: E402
 
 from seg3d_core.cli import main  # noqa: E402
-from seg3d_core.config import SEGMENT3D_PRESETS, SUPERPOINTS  # noqa: E402
+from seg3d_core.config import SUPERPOINTS  # noqa: E402
 from seg3d_core.data.scenes import find_scene_folders  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError  # noqa: E402
 from seg3d_core.geometry.superpoints import cloud_superpoints  # noqa: E402
@@ -34,6 +34,7 @@ from seg3d_core.learning.segment3d.validation import find_masks, rule  # noqa: E
 from seg3d_core.segment3d.checkpoint import load_network  # noqa: E402
 from seg3d_core.segment3d.inference import InferenceNetwork  # noqa: E402
 from seg3d_core.segment3d.predictor import Segment3D  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS  # noqa: E402
 
 SMALL = {
     "preset": "tiny",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="the sparse engine needs PyTorch")
 
-from seg3d_core.config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.errors import ConfigError  # noqa: E402
 from seg3d_core.segment3d.inference import InferenceNetwork  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
+from seg3d_core.segment3d_config import SEGMENT3D_PRESETS  # noqa: E402
 from seg3d_core.sparse.engines.choice import choose_engine  # noqa: E402
 from seg3d_core.sparse.engines.interface import Engine, FusedConvolution, Step  # noqa: E402
 from seg3d_core.sparse.engines.minkowski_engine import MinkowskiEngine  # noqa: E402
