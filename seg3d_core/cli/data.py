@@ -198,7 +198,8 @@ def _run_synth(options: argparse.Namespace) -> int:
             failed += 1
             progress.say(f"seed {seed}: {error}")
         progress.tell(done, len(seeds))
-    print(f"{len(seeds) - failed} {config.content} in {options.to}" + (f", {failed} could not be made" if failed else ""))
+    lost = f", {failed} could not be made" if failed else ""
+    print(f"{len(seeds) - failed} {config.content} in {options.to}{lost}")
     return 2 if failed else 0
 
 
