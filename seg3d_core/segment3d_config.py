@@ -202,12 +202,6 @@ class Segment3DSettings(Config):
         "trained with, which the card of the checkpoint says, since networks know no larger clouds; 300,000 without a "
         "card.",
     )
-    enlarge: Literal["auto", "off"] = Field(
-        "auto",
-        description="Whether small clouds whose points are denser than voxels are segmented as if they were larger, so "
-        "that small things are seen with fine voxels, as far as one tile holds them; auto: up to the factor that "
-        "the network was trained with, which the card of the checkpoint says.",
-    )
     overlap_m: float = Field(
         0.5, gt=0, le=100, description="Width of the strip that neighbouring tiles share, m (after coordinate_scale)."
     )

@@ -14,7 +14,6 @@ from jaxtyping import Float32, Int32, Int64
 from seg3d_core.config import SUPERPOINTS
 from seg3d_core.devices import choose_device, choose_dtype, device_text
 from seg3d_core.errors import CheckpointError, ConfigError, InputError
-from seg3d_core.geometry.enlargement import enlargement
 from seg3d_core.geometry.superpoints import cloud_superpoints
 from seg3d_core.segment3d.checkpoint import load_network
 from seg3d_core.segment3d.inference import InferenceNetwork
@@ -66,7 +65,6 @@ class Segment3D:
     Args:
         network: its weights are copied, later training does not show; it stays where it is.
         settings: device, precision, rules; see ``segment3d_config.Segment3DSettings``.
-        enlarged: dense clouds are segmented up to this many times larger; 1: as they are.
 
     Raises:
         ConfigError: engine or precision are not for this device.
@@ -74,9 +72,7 @@ class Segment3D:
         CheckpointError: the network knows classes of objects.
     """
 
-    def __init__(
-        self, network: Segment3DNetwork, settings: Segment3DSettings | None = None, enlarged: float = 1.0
-    ) -> None:
+    def __init__(self, network: Segment3DNetwork, settings: Segment3DSettings | None = None) -> None:
         self.settings = settings or Segment3DSettings.build({})
         if network.config.classes != _AGNOSTIC_CLASSES:
             raise CheckpointError(
@@ -87,7 +83,6 @@ class Segment3D:
         self._network = InferenceNetwork(_on_device(network, self.device), self.settings.engine, dtype)
         self._rule = _rule(self.settings)
         self._budget = self.settings.tile_voxels
-        self._enlarged = enlarged
         self._has_segments = self.settings.masks == "superpoints" or self.settings.postprocess in _ALWAYS_SUPERPOINTS
         self._said_colourless = False
         parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -112,8 +107,7 @@ class Segment3D:
             if card.voxel_size_m != settings.voxel_size_m:
                 said = "%s was trained with voxels of %g m and is used with %g m"
                 _LOGGER.warning(said, path, card.voxel_size_m, settings.voxel_size_m)
-        enlarged = card.enlarged if card is not None and settings.enlarge == "auto" else 1.0
-        return cls(load_network(path), settings, enlarged)
+        return cls(load_network(path), settings)
 
     @classmethod
     def from_preset(cls, name: str, settings: Segment3DSettings | None = None, seed: int = 0) -> Segment3D:
@@ -142,7 +136,7 @@ class Segment3D:
                 that runs out twice.
         """
         with stage("voxelize"):
-            voxels = voxel_input(cloud, self._settings_for(cloud))
+            voxels = voxel_input(cloud, self.settings)
         if cloud.rgb is None and not self._said_colourless:
             self._said_colourless = True
             _LOGGER.warning("cloud without colours: the mean colour of the training data is assumed everywhere")
@@ -154,15 +148,6 @@ class Segment3D:
             found = finish(found, self._rule, voxels.point_to_voxel, superpoints)
             ids = np.arange(1, len(found) + 1, dtype=np.int32)
             return Instances(cloud, found.masks, found.scores, ids, self._degradation(len(voxels)))
-
-    def _settings_for(self, cloud: Cloud) -> Segment3DSettings:
-        """With the scale at which a small, dense cloud is seen; superpoints are those of the cloud as it is."""
-        if self._enlarged == 1:
-            return self.settings
-        scale = self.settings.coordinate_scale
-        points = scaled(cloud.points, scale)
-        factor = enlargement(points, self.settings.voxel_edge_m, self._budget // _TILE, self._enlarged)
-        return self.settings.model_copy(update={"coordinate_scale": scale / factor})
 
     def _superpoints(self, cloud: Cloud) -> Int32[np.ndarray, " N"]:
         if len(cloud) <= SUPERPOINTS.neighbours:  # Too few for a graph: every point is one of its own.

@@ -14,7 +14,7 @@ from seg3d_core.errors import CheckpointError
 from seg3d_core.segment3d.model import Segment3DNetwork
 from seg3d_core.segment3d_config import RELEASED_VOXEL_SIZE_M, Segment3DConfig
 
-_TRAINED_WITH = {"voxel_size_m", "superpoints", "max_voxels", "enlarged"}
+_TRAINED_WITH = {"voxel_size_m", "superpoints", "max_voxels"}
 
 
 class ModelCard(cards.Card):
@@ -23,9 +23,6 @@ class ModelCard(cards.Card):
     voxel_size_m: float = Field(gt=0, description="Voxels the network was trained with, m.")
     superpoints: bool = Field(False, description="Whether it was trained with masks that consist of superpoints.")
     max_voxels: int = Field(0, ge=0, description="It was trained with clouds of at most so many voxels; 0: of any.")
-    enlarged: float = Field(
-        1.0, ge=1, description="Dense clouds became up to this many times larger before it learned from them."
-    )
     parameters: int = Field(ge=1, description="Number of trained numbers.")
     precision: Precision = Field("float32", description="Number type of these in the file.")
     network: Segment3DConfig = Field(description="Widths and depths.")
@@ -37,7 +34,6 @@ def card_of(
     voxel_size_m: float | None = None,
     superpoints: bool | None = None,
     max_voxels: int | None = None,
-    enlarged: float | None = None,
     precision: Precision = "float32",
 ) -> ModelCard:
     """The card of a network.
@@ -48,7 +44,6 @@ def card_of(
         voxel_size_m: what it was trained with; otherwise what the card of ``source`` says, or that of released ones.
         superpoints: whether its masks consisted of them; otherwise what the card of ``source`` says, or False.
         max_voxels: of the clouds it was trained with; otherwise what the card of ``source`` says, or 0: any.
-        enlarged: how much larger dense ones became; otherwise what the card of ``source`` says, or 1: not at all.
         precision: number type in the file.
 
     Raises:
@@ -57,12 +52,7 @@ def card_of(
     """
     known = read_card(source) if source else None
     trained = {"voxel_size_m": RELEASED_VOXEL_SIZE_M} if known is None else known.model_dump(include=_TRAINED_WITH)
-    said = {
-        "voxel_size_m": voxel_size_m,
-        "superpoints": superpoints,
-        "max_voxels": max_voxels,
-        "enlarged": enlarged,
-    }
+    said = {"voxel_size_m": voxel_size_m, "superpoints": superpoints, "max_voxels": max_voxels}
     trained |= {name: value for name, value in said.items() if value is not None}
     size = {"parameters": _count(network), "network": network.config, "precision": precision}
     return ModelCard.build({**cards.origin(source), **trained, **size})

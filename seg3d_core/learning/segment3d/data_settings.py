@@ -18,8 +18,8 @@ _Metres = Annotated[float, Field(gt=0, le=100)]
 class AugmentationConfig(Config):
     """How a cloud is changed before it is learned from: geometry first, then colours.
 
-    What the paper does not have is off: zoom, enlarging, jitter, losses of points, grey and missing colours, hues,
-    colour noise. They make clouds of one sensor, or of none, look like those of others.
+    What the paper does not have is off: zoom, jitter, losses of points, grey and missing colours, hues, colour noise.
+    They make clouds of one sensor, or of none, look like those of others.
     """
 
     shift: bool = Field(
@@ -35,13 +35,6 @@ class AugmentationConfig(Config):
     lean_deg: float = Field(7.5, ge=0, le=180, description="Turns about y and x within -+ this, degrees.")
     zoom: tuple[_Factor, _Factor] = Field(
         (1.0, 1.0), description="Clouds become larger by a factor from .. to: things seen with finer voxels."
-    )
-    enlarge: float = Field(
-        1.0,
-        ge=1,
-        le=20,
-        description="Clouds that are denser than voxels become up to this many times larger before all else, as far as "
-        "their points still fill voxels and max_voxels holds them: small things seen with fine voxels. 1: never.",
     )
     jitter_m: float = Field(0.0, ge=0, le=1, description="Points are moved by noise of a deviation of up to this, m.")
     lose: float = Field(0.0, ge=0, lt=1, description="Up to this share of the points is lost, here and there.")
@@ -71,9 +64,6 @@ class RehearsalConfig(Config):
 
     scenes: tuple[str, ...] = Field((), description="Scene folders, or folders of them; none: nothing is rehearsed.")
     targets: str = Field("instance", min_length=1, description="Which of their masks are learned, as data.targets.")
-    kind: Literal["same", "frames", "scenes"] = Field(
-        "same", description="What is seen of them: frames or scenes, as data.kind; same: as that says."
-    )
     share: float = Field(0.5, gt=0, lt=1, description="Of all clouds that are learned from.")
 
 

@@ -71,7 +71,6 @@ def settings_of_checkpoint(path: Path) -> list[str]:
         f"num_queries={card.network.num_queries}",
         f"data.voxel_size_m={card.voxel_size_m}",
         f"data.superpoints={str(card.superpoints).lower()}",
-        f"data.augmentation.enlarge={card.enlarged}",
     ]
 
 

@@ -9,13 +9,12 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from torch.utils.data import DataLoader, Dataset
 
 from seg3d_core.data.scenes import SceneFolder, find_scene_folders
 from seg3d_core.errors import ConfigError, InputError
-from seg3d_core.geometry.enlargement import enlargement
-from seg3d_core.learning.segment3d.augmentation import kept_rows, move, recolour, zoomed
+from seg3d_core.learning.segment3d.augmentation import kept_rows, move, recolour
 from seg3d_core.learning.segment3d.data_settings import DataConfig
 from seg3d_core.learning.segment3d.rehearsal import MixedSource
 from seg3d_core.learning.segment3d.samples import TrainingCloud, VoxelSample, cut_around, voxel_sample
@@ -106,7 +105,7 @@ def make_sample(rng: np.random.Generator, cloud: TrainingCloud, config: DataConf
     rows = kept_rows(rng, cloud.points, config.augmentation)
     if not len(rows):
         raise InputError(f"{cloud.name} has no points")
-    points = move(rng, _enlarged(rng, cloud.points[rows], config), config.augmentation)
+    points = move(rng, cloud.points[rows], config.augmentation)
     recoloured = partial(recolour, rng, config=config.augmentation)
     sample = voxel_sample(cloud, rows, points, config.voxel_size_m, config.fewest_voxels, recoloured)
     if config.max_voxels:
@@ -114,14 +113,6 @@ def make_sample(rng: np.random.Generator, cloud: TrainingCloud, config: DataConf
     if len(sample) < FEWEST_VOXELS:
         raise InputError(f"{cloud.name} has {len(sample)} voxels, at least {FEWEST_VOXELS} are needed")
     return sample
-
-
-def _enlarged(
-    rng: np.random.Generator, points: Float32[np.ndarray, "K 3"], config: DataConfig
-) -> Float32[np.ndarray, "K 3"]:
-    """Larger by a factor up to what ``augmentation.enlarge`` allows, small and large ones alike often."""
-    most = enlargement(points, config.voxel_size_m, config.max_voxels, config.augmentation.enlarge)
-    return zoomed(rng, points, 1.0, most) if most > 1 else points
 
 
 def load_samples(
@@ -170,8 +161,7 @@ def _all_clouds(scenes: Sequence[SceneFolder], config: DataConfig) -> CloudSourc
     rehearsal, source = config.rehearsal, cloud_source(scenes, config)
     if not rehearsal.scenes:
         return source
-    kind = config.kind if rehearsal.kind == "same" else rehearsal.kind
-    known = config.model_copy(update={"targets": rehearsal.targets, "kind": kind})
+    known = config.model_copy(update={"targets": rehearsal.targets})
     return MixedSource(source, cloud_source(find_scene_folders(rehearsal.scenes), known), rehearsal.share)
 
 

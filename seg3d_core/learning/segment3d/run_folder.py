@@ -59,11 +59,7 @@ class RunFolder(run_folder.RunFolder[Segment3DTrainingConfig]):
         """Weights alone with their card, as ``Segment3D.from_checkpoint`` reads them."""
         data = self._config.data
         card = card_of(
-            network,
-            voxel_size_m=data.voxel_size_m,
-            superpoints=data.superpoints,
-            max_voxels=data.max_voxels,
-            enlarged=data.augmentation.enlarge,
+            network, voxel_size_m=data.voxel_size_m, superpoints=data.superpoints, max_voxels=data.max_voxels
         )
         save_network(self.path / name, network, card)
 

@@ -15,12 +15,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from seg3d_core.checkpoints.audit import load_weights  # noqa: E402
 from seg3d_core.config import SegmentConfig  # noqa: E402
 from seg3d_core.errors import CheckpointError, ConfigError, DeviceError, InputError  # noqa: E402
-from seg3d_core.geometry.enlargement import enlargement  # noqa: E402
 from seg3d_core.segment3d import predictor as module  # noqa: E402
 from seg3d_core.segment3d.model import Segment3DNetwork  # noqa: E402
 from seg3d_core.segment3d.postprocess import postprocess  # noqa: E402
 from seg3d_core.segment3d.predictor import Segment3D  # noqa: E402
-from seg3d_core.segment3d.saving import card_of, save_network  # noqa: E402
 from seg3d_core.segment3d.voxel_input import COLOUR_STATISTICS  # noqa: E402
 from seg3d_core.segment3d_config import SEGMENT3D_PRESETS, Segment3DSettings  # noqa: E402
 from seg3d_core.segmenter import Segmenter, make_segmenter  # noqa: E402
@@ -327,25 +325,3 @@ def test_segmenters_are_made_of_presets_and_of_files(tmp_path, nano):
     known = "graph, point_sam_proposals, nano, small, base"
     with pytest.raises(ConfigError, match=f"neither one of {known} nor a file that exists"):
         make_segmenter(SegmentConfig.build({"model": str(tmp_path / "gone.pt")}))
-
-
-def test_dense_clouds_are_seen_larger_by_networks_that_know_it(tmp_path):
-    """The same as dividing by the factor by hand, but superpoints are those of the cloud as it is."""
-    rng = np.random.default_rng(0)
-    corner = patch(points=3000, size_m=(0.3, 0.3, 0.004))
-    settings = settings_of(**ALL, score_threshold=0.01, num_queries=20, max_voxels=4000)
-    network = Segment3DNetwork(SEGMENT3D_PRESETS["nano"])
-    factor = enlargement(corner.points, 0.02, 2000, 3.0)
-    assert 1.5 < factor < 3
-    by_hand = Segment3D(network, settings.model_copy(update={"coordinate_scale": 1 / factor})).segment(corner)
-    found = Segment3D(network, settings, enlarged=3.0).segment(corner)
-    np.testing.assert_array_equal(found.masks, by_hand.masks)
-    sparse = Cloud(rng.random((500, 3)).astype(np.float32), corner.rgb[:500])
-    for kind in ("masks", "scores"):
-        plain = getattr(Segment3D(network, settings).segment(sparse), kind)
-        np.testing.assert_array_equal(getattr(Segment3D(network, settings, enlarged=3.0).segment(sparse), kind), plain)
-    path = tmp_path / "a.safetensors"
-    save_network(path, network, card_of(network, max_voxels=2000, enlarged=3.0))
-    np.testing.assert_array_equal(Segment3D.from_checkpoint(path, settings).segment(corner).masks, by_hand.masks)
-    off = Segment3D.from_checkpoint(path, settings.model_copy(update={"enlarge": "off"})).segment(corner)
-    np.testing.assert_array_equal(off.masks, Segment3D(network, settings).segment(corner).masks)

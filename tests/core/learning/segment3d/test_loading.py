@@ -12,7 +12,7 @@ from table_scene import HEIGHT, LEFT, RIGHT, WALL, WIDTH, table_ids, write_table
 from seg3d_core.data.scenes.id_images import MASK_NONE, write_id_image
 from seg3d_core.errors import ConfigError, InputError
 from seg3d_core.learning.segment3d.data_settings import DataConfig
-from seg3d_core.learning.segment3d.loading import Samples, Share, load_samples, make_sample, steps_in_epoch
+from seg3d_core.learning.segment3d.loading import Samples, Share, load_samples, steps_in_epoch
 from seg3d_core.learning.segment3d.samples import LabelTargets, TrainingCloud, plain_sample
 from seg3d_core.learning.segment3d.sources import CachedSource, cloud_source
 
@@ -180,25 +180,3 @@ def test_the_cache_keeps_what_was_used_last():
     assert source.asked == [1, 2, 4, 2]
     none = CachedSource(source, size - 1)
     assert none.read(1) is not none.read(1)
-
-
-def test_dense_clouds_become_larger_before_all_else(scenes):
-    """Boards of the scene are 0.6 m wide with a point each 27 mm; at 0.1 m there are many points in a voxel."""
-    still = {"zoom": (1, 1), "distort": 0, "scale": 0, "shift": False}
-    plain, large = (
-        config(voxel_size_m=0.1, augmentation={**still, "enlarge": enlarge}, max_voxels=900) for enlarge in (1, 4)
-    )
-    cloud = cloud_source(scenes, plain).read(0)
-
-    def sizes(chosen):
-        return [len(make_sample(np.random.default_rng(seed), cloud, chosen)) for seed in range(20)]
-
-    as_it_is, enlarged = sizes(plain), sizes(large)
-    assert max(as_it_is) < 700 and max(enlarged) <= 900
-    assert np.mean(enlarged) > 1.2 * np.mean(as_it_is)
-
-
-def test_frames_are_rehearsed_beside_scenes(scenes, tmp_path_factory):
-    whole = config(kind="scenes", targets="instance", rehearsal={"kind": "frames", "scenes": [str(scenes[0].path)]})
-    names = {sample.name for _, samples in load_samples(whole, scenes, 0, 6, 0) for sample in samples}
-    assert names == {"one", "two", *(f"one frame {frame}" for frame in range(3))}
