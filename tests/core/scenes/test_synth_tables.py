@@ -1,3 +1,5 @@
+"""Synthetic tables: what stands on them, and the scenes that one view of them becomes."""
+
 from __future__ import annotations
 
 from pathlib import Path
