@@ -44,10 +44,11 @@ def test_rounds_of_clicks(recorded, networks):
 @torch.no_grad()
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rounds_on_our_own_masks(recorded, networks, dtype):
-    """Mask prompts of these random weights magnify rounding about tenfold a round; the clicks are the same."""
+    """Mask prompts of these random weights magnify rounding, which differs between CPUs, about tenfold a round; the
+    clicks are the same."""
     answers = play(networks[dtype], recorded)
-    for answer, expected in zip(answers, recorded["interactive_loop"]["masks"], strict=True):
-        torch.testing.assert_close(answer.mask_logits[0].float(), expected, atol=0.02, rtol=0)
+    for number, (answer, expected) in enumerate(zip(answers, recorded["interactive_loop"]["masks"], strict=True)):
+        torch.testing.assert_close(answer.mask_logits[0].float(), expected, atol=1e-4 * 10**number, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
