@@ -65,13 +65,14 @@ def test_a_network_through_all_states_does_not_grow(
     publisher = graph.publisher(PointCloud2, "/cloud", QoSProfile(depth=1))
     child = start(graph, autostart=False, model=checkpoint)
     resident_mb = []
-    for turn in (1, 2, 3):
+    for turn in (1, 2, 3, 4):
         resident_mb.append(one_turn(graph, child, publisher, clouds, markers, turn))
     assert child.stop() == 0
     for said in ("Segment3D with", "engine torch", "cloud without colours"):
         assert f"[{NODE[1:]}]: " in next(line for line in child.text().splitlines() if said in line)
     print("resident memory after each turn, MB:", resident_mb)
-    assert resident_mb[-1] - resident_mb[0] < GROWTH_MB, f"resident memory after each turn, MB: {resident_mb}"
+    # The first turn does not fill all heaps that the later ones use: 787, 818, 818 MB were seen.
+    assert resident_mb[-1] - resident_mb[1] < GROWTH_MB, f"resident memory after each turn, MB: {resident_mb}"
 
 
 def one_turn(graph: Graph, child: Child, publisher: object, clouds: list, markers: list, turn: int) -> float:
