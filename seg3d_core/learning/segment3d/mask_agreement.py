@@ -12,15 +12,18 @@ import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
 from seg3d_core.baselines.sam3d import MaskedFrame, merge_masks
-from seg3d_core.data.scenes.reprojection import TOLERANCE
+from seg3d_core.data.scenes.truth_votes_kernels import sight
 from seg3d_core.evaluation_config import Sam3dConfig
-from seg3d_core.geometry.transforms import apply, invert
+from seg3d_core.geometry.transforms import invert
 from seg3d_core.segment3d.proposals import Proposals
 from seg3d_core.segment3d.suppression import suppressed
 from seg3d_core.types import IGNORE, Cloud
 
 UNSEEN = np.int32(-2)
 """Of points that a frame does not see, or sees something else in front of."""
+
+_TOLERANCE = np.array([0.03, 0.02])
+"""A frame sees a point if the depths differ by at most this many metres, and this share of the distance more."""
 
 _LEAST_POINTS, _LEAST_SHARE = 20, 0.25
 """A frame says something about a mask of which it sees so many points, and such a share."""
@@ -77,22 +80,16 @@ def seen_masks(points: Float32[np.ndarray, "N 3"], masked: MaskedFrame) -> Int32
     """2-D mask of the pixel that sees each point, ``IGNORE`` for a pixel without one; ``UNSEEN`` where none does.
 
     A point is seen where the depth image has a return as far away as it is, up to the noise of sensors and poses.
+    Frames must be those of a pinhole camera, as in scene folders.
     """
     frame = masked.frame
     assert frame.T_world_camera is not None
-    in_camera = apply(invert(frame.T_world_camera), points)
-    z = in_camera[:, 2]
-    pixels = frame.camera.project(in_camera)
-    columns, rows = np.rint(np.where(np.isfinite(pixels), pixels, -1)).astype(np.int64).T
-    inside = np.flatnonzero(
-        (columns >= 0) & (columns < frame.camera.width) & (rows >= 0) & (rows < frame.camera.height)
-    )
-    at = rows[inside], columns[inside]
-    depth_m, away_m = frame.depth_m[at], z[inside]
-    is_seen = (depth_m > 0) & (np.abs(depth_m - away_m) <= TOLERANCE[0] + TOLERANCE[1] * away_m**2)
-    labels = np.full(len(points), UNSEEN)
-    labels[inside[is_seen]] = masked.mask_ids[at][is_seen]
-    return labels
+    pixels = np.empty(len(points), np.int64)
+    sight(points, invert(frame.T_world_camera), frame.camera.K, frame.depth_m, _TOLERANCE, pixels)
+    seen: Int32[np.ndarray, " N"] = np.append(masked.mask_ids.reshape(-1), UNSEEN)[
+        pixels
+    ]  # pixel -1 is the appended one
+    return seen
 
 
 def _best_overlap(
